@@ -1,0 +1,1 @@
+"""The engine: graph records, primitives and their rules, the reverse walk."""

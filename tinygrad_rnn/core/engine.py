@@ -1,0 +1,307 @@
+"""The reverse walk: from results back to leaves, newest operation first.
+
+Nodes are numbered in the order of their creation, and an operation is always newer than what it was
+made from. So descending serial numbers visit every node after all its consumers: no recursion, and
+one pass over the graph, however long the sequence.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .compiled import OUT
+from .context import Context, within
+from .errors import GraphError, RuleError
+from .graph import At, Changes, Constant, Node, Output, leads_to
+from .primitive import is_tensor, wrap
+
+# What a cotangent belongs to: a node, one output of a node, or a leaf Tensor.
+Key: TypeAlias = Any
+
+
+def key_of(tensor: Any) -> Key:
+    """The record that stands for a Tensor in the graph."""
+    return tensor if tensor._node is None else tensor._node
+
+
+class Cotangents:
+    """A table of cotangents, added up as they arrive.
+
+    The first is kept as it came; the second makes a new array, which is ours; from the third on the
+    sum goes in place. A weight that T steps share costs one buffer.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Key, Any] = {}
+        self.owned: set[Key] = set()
+
+    def add(self, key: Key, g: Any) -> None:
+        """Adds `g` to what `key` has."""
+        total = self.values.get(key)
+        if total is None:
+            if type(g) is At:
+                total = np.zeros(g.shape, g.values.dtype)
+                g.add_to(total)
+                self.owned.add(key)
+                g = total
+            self.values[key] = g
+        elif type(g) is At:
+            if key not in self.owned:
+                total = self.values[key] = np.array(total)
+                self.owned.add(key)
+            g.add_to(total)
+        elif key in self.owned and total.dtype == g.dtype and type(total) is np.ndarray:
+            total += g
+        else:
+            self.values[key] = total + g
+            self.owned.add(key)
+
+    def take(self, key: Key) -> Any:
+        """Removes and returns what `key` has, or None."""
+        self.owned.discard(key)
+        return self.values.pop(key, None)
+
+    def own(self, key: Key) -> Any:
+        """What `key` has, in memory that nothing else refers to; None if it has nothing."""
+        g = self.values.get(key)
+        if g is None or is_tensor(g) or key in self.owned:
+            return g
+        return np.array(g)
+
+
+def backward(
+    outputs: Sequence[Any],
+    cotangents: Sequence[Any],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """Adds, to the `.grad` of every leaf that `outputs` depend on, its gradient."""
+    table = _walk(outputs, cotangents, None, retain_graph or create_graph, create_graph)
+    leaves = [leaf for leaf in table.values if is_tensor(leaf)]
+    for leaf in leaves:
+        g = _settle(table.own(leaf), leaf)
+        leaf._grad = g if leaf._grad is None else _plus(leaf._grad, g, create_graph)
+
+
+def gradients(
+    outputs: Sequence[Any],
+    inputs: Sequence[Any],
+    cotangents: Sequence[Any],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of each of `inputs`, or None where `outputs` don't depend on it."""
+    keys = [key_of(x) for x in inputs]
+    table = _walk(outputs, cotangents, set(keys), retain_graph or create_graph, create_graph)
+    found = []
+    for key, x in zip(keys, inputs, strict=True):
+        g = table.own(key)
+        table.owned.discard(key)  # an input that is listed twice gets two arrays
+        found.append(None if g is None else _settle(g, x))
+    return found
+
+
+def _walk(
+    outputs: Sequence[Any],
+    cotangents: Sequence[Any],
+    wanted: set[Key] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> Cotangents:
+    """Pulls `cotangents` back from `outputs`; the table returned holds the leaves and `wanted`."""
+    nodes, branches = _reachable([key_of(out) for out in outputs])
+    if wanted is not None:
+        useful = _leading_to(wanted, nodes)
+        nodes = [node for node in nodes if node in useful]
+    for node in nodes:
+        if node.saved is None:
+            raise GraphError(_SECOND_BACKWARD.format(place=node.place))
+    table = Cotangents()
+    for out, g in zip(outputs, cotangents, strict=True):
+        table.add(key_of(out), g if create_graph else g._data)
+    captured = {}
+    values = table.values
+    for node in nodes:
+        if node in branches:
+            g = _collect(table, node, branches[node], wanted, captured)
+        else:
+            g = table.take(node)
+            if wanted is not None and node in wanted:
+                captured[node] = g
+        if g is None:
+            continue
+        if node.serial < Changes.latest:
+            _check_unchanged(node)
+        plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
+        try:
+            if create_graph:
+                with within(Context(True, node.scope.reversed())):
+                    pairs = plan.pullback(g, _lift(node), node.arguments)
+            else:
+                pairs = plan.pullback(g, node.saved, node.arguments)
+        except (ValueError, TypeError, IndexError) as error:
+            raise RuleError(f"a rule of {node.place} failed: {error}") from error
+        for target, contribution in pairs:
+            if contribution is None:
+                continue
+            if contribution.shape != target.shape:
+                contribution = _sum_to(contribution, target.shape, node)
+            if target in values or type(contribution) is At:
+                table.add(target, contribution)
+            else:
+                values[target] = contribution
+        if not retain_graph:
+            node.saved = None
+    values.update((k, g) for k, g in captured.items() if g is not None)
+    return table
+
+
+def _reachable(roots: Iterable[Key]) -> tuple[list[Node], dict[Node, list[Output]]]:
+    """The nodes that lead to `roots`, newest first, and the used outputs of those with several."""
+    seen: set[Key] = set()
+    branches: dict[Node, list[Output]] = {}
+    pending = list(roots)
+    nodes = []
+    while pending:
+        key = pending.pop()
+        if type(key) is Output:
+            if key in seen:
+                continue
+            seen.add(key)
+            branches.setdefault(key.node, []).append(key)
+            key = key.node
+        if type(key) is Node and key not in seen:
+            seen.add(key)
+            nodes.append(key)
+            for argument in key.arguments:
+                if type(argument) is Node or type(argument) is Output:
+                    pending.append(argument)
+    nodes.sort(key=attrgetter("serial"), reverse=True)
+    return nodes, branches
+
+
+def _leading_to(wanted: set[Key], nodes: Sequence[Node]) -> set[Key]:
+    """`wanted`, and those of `nodes` (newest first) that depend on any of it."""
+    useful = set(wanted)
+    useful.update(key.node for key in wanted if type(key) is Output)
+    for node in reversed(nodes):
+        if any(leads_to(argument, useful) for argument in node.arguments):
+            useful.add(node)
+    return useful
+
+
+def _collect(
+    table: Cotangents,
+    node: Node,
+    outputs: Sequence[Output],
+    wanted: set[Key] | None,
+    captured: dict[Key, Any],
+) -> tuple[Any, ...] | None:
+    """The cotangents of all results of `node`: None for one that was not used, or if none was."""
+    gs: list[Any] = [None] * len(node.shape)
+    for output in outputs:
+        gs[output.index] = table.take(output)
+        if wanted is not None and output in wanted:
+            captured[output] = gs[output.index]
+    return None if all(g is None for g in gs) else tuple(gs)
+
+
+def _lift(node: Node) -> list[Any]:
+    """The saved arrays of `node` as Tensors in their places in the graph."""
+    assert node.saved is not None
+    lifted = []
+    for record, value in _saved_records(node):
+        if type(record) in (Node, Output):
+            value = wrap(value, record)
+        elif is_tensor(record):
+            value = record
+        lifted.append(value)
+    return lifted
+
+
+def _saved_records(node: Node) -> Iterable[tuple[Any, Any]]:
+    """Pairs of (graph record, saved array) for what `node` keeps."""
+    assert node.saved is not None
+    positions = node.plan.kept or range(len(node.arguments) - len(node.saved), len(node.arguments))
+    for position, value in zip(positions, node.saved, strict=True):
+        yield (node if position == OUT else node.arguments[position]), value
+
+
+def _check_unchanged(node: Node) -> None:
+    """Raises if the library changed, in place, an array that `node` has kept for its rules."""
+    for record, value in _saved_records(node):
+        origin = record
+        while True:
+            if getattr(origin, "changed", 0) > node.serial and (
+                origin is record
+                or not is_tensor(origin)
+                or np.may_share_memory(value, origin._data)
+            ):
+                raise GraphError(_CHANGED.format(name=_describe(origin), place=node.place))
+            maker = origin.node if type(origin) is Output else origin
+            if type(maker) is not Node or not maker.operation.view:
+                break
+            origin = maker.arguments[0]
+
+
+def _describe(record: Any) -> str:
+    if type(record) is Output:
+        record = record.node
+    if type(record) is Node:
+        return f"the result of {record.place}"
+    kind = "constant" if type(record) is Constant else "tensor"
+    return f"the {kind} {record.name!r}" if record.name else f"a {kind} of shape {record.shape}"
+
+
+def _sum_to(g: Any, shape: tuple[int, ...], node: Node) -> Any:
+    """Sums `g` over the axes along which its argument, of `shape`, was broadcast."""
+    axes = _broadcast_axes(g.shape, shape)
+    if axes is None:
+        raise RuleError(
+            f"a rule of {node.place} returned a gradient of shape {g.shape} for an argument of "
+            f"shape {shape}"
+        )
+    if any(g.shape[axis] != 1 for axis in axes):
+        if type(g) is np.ndarray:
+            g = np.add.reduce(g, axis=axes, keepdims=True)
+        else:
+            g = g.sum(axis=axes, keepdims=True)
+    return g.reshape(shape)
+
+
+@functools.lru_cache(maxsize=1024)
+def _broadcast_axes(wide: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes of `wide` along which an array of `shape` is broadcast; None if it can't be."""
+    extra = len(wide) - len(shape)
+    if extra < 0 or any(n not in (1, wide[i + extra]) for i, n in enumerate(shape)):
+        return None
+    stretched = (i + extra for i, n in enumerate(shape) if n == 1 and wide[i + extra] != 1)
+    return (*range(extra), *stretched)
+
+
+def _settle(g: Any, x: Any) -> Any:
+    """The gradient as a Tensor of the dtype of `x`."""
+    if is_tensor(g):
+        return g if g.dtype == x.dtype else g.astype(x.dtype)
+    return wrap(np.asarray(g, dtype=x.dtype))
+
+
+def _plus(old: Any, new: Any, create_graph: bool) -> Any:
+    return old + new if create_graph else wrap(old._data + new._data)
+
+
+_SECOND_BACKWARD = (
+    "{place} has already been differentiated, and what its rule needs was released then. Usually "
+    "this is a recurrent state kept from the previous batch: cut it with state.detach() before "
+    "using it again. Or two losses share a graph: add them and call backward once."
+)
+
+_CHANGED = (
+    "{name} was changed in place after {place} had used it, so the gradient would be wrong. Change "
+    "it after backward(), or run the forward pass again."
+)

@@ -1,0 +1,168 @@
+"""Layers without recurrence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import init, ops
+from ..core.random import generator
+from ..module import Module, Parameter, floating
+from ..ops.regularisation import check_probability
+from ..rnn import Recurrent
+from ..tensor import Tensor
+from . import functional
+
+
+class Linear(Module):
+    """out = x Wᵀ + b
+
+    Args:
+        in_features: I; the input is (..., I).
+        out_features: O; the output is (..., O).
+        bias: whether there is b.
+        dtype: of the parameters.
+        rng: generator or seed for the initial values, U(-1/√I, 1/√I).
+
+    Attributes:
+        weight: (O, I)
+        bias: (O,) or None
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> tg.nn.Linear(3, 2)(np.zeros((5, 3))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        rng = generator(rng)
+        bound = 1 / math.sqrt(in_features) if in_features else 0.0
+        self.in_features = in_features
+        self.out_features = out_features
+        self.dtype = np.dtype(dtype)
+        self.weight = Parameter(init.uniform((out_features, in_features), bound, dtype, rng))
+        self.bias = Parameter(init.uniform((out_features,), bound, dtype, rng)) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        x = floating(x, self.dtype, "the input of Linear")
+        return ops.linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Embedding(Module):
+    """A vector for each of V symbols: out = weight[x]
+
+    Args:
+        num_embeddings: V; the input holds integers 0 … V-1 in any shape (...).
+        embedding_dim: E; the output is (..., E).
+        padding_idx: a symbol whose vector is zero at first and gets no gradient.
+        dtype: of the weight.
+        rng: generator or seed for the initial values, N(0, 1).
+
+    Attributes:
+        weight: (V, E)
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Embedding(10, 3)([[1, 2], [4, 5]]).shape
+    (2, 2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx must be within num_embeddings, got {padding_idx}")
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        weight = init.normal((num_embeddings, embedding_dim), dtype, generator(rng))
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self.weight = Parameter(weight)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.embedding(x, self.weight, self.padding_idx)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+class Dropout(Module):
+    """While training, each element is zero with probability p, else divided by 1 - p.
+
+    Args:
+        p: the share to drop, 0 … 1.
+        rng: generator or seed for the masks.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Dropout(0.5).eval()(tg.Tensor([1.0, 2.0]))
+    Tensor([1., 2.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
+        check_probability(p)
+        self.p = p
+        self._rng = None if rng is None else generator(rng)
+
+    def forward(self, x: Any) -> Any:
+        return ops.dropout(x, self.p, self._rng) if self.training else x
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Sequential(Module):
+    """Modules (or functions) one after the other; a recurrent layer hands on its output only.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> model = tg.nn.Sequential(tg.nn.Embedding(9, 4), tg.nn.LSTM(4, 8), tg.nn.Linear(8, 2))
+    >>> model(np.zeros((5, 3), int)).shape
+    (5, 3, 2)
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(f"Sequential: layer {i} isn't callable: {layer!r:.60}")
+            setattr(self, str(i), layer)
+        self._length = len(layers)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, Recurrent):
+                x = x[0]
+        return x
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, str(i)) for i in range(self._length))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, i: int) -> Any:
+        if not -self._length <= i < self._length:
+            raise IndexError(f"Sequential has {self._length} layers, no layer {i}")
+        return getattr(self, str(i % self._length))

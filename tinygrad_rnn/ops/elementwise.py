@@ -1,0 +1,67 @@
+"""Functions of one array, element by element."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.primitive import Array, primitive
+
+
+@primitive(numpy=np.exp)
+def exp(x: Array) -> Array:
+    """out = eˣ"""
+    return np.exp(x)
+
+
+exp.vjp(x=lambda g, out: g * out)
+
+
+@primitive(numpy=np.log)
+def log(x: Array) -> Array:
+    """out = ln x"""
+    return np.log(x)
+
+
+log.vjp(x=lambda g, x: g / x)
+
+
+@primitive(numpy=np.tanh)
+def tanh(x: Array) -> Array:
+    """out = tanh x"""
+    return np.tanh(x)
+
+
+tanh.vjp(x=lambda g, out: g * (1 - out * out))
+
+
+@primitive()
+def sigmoid(x: Array) -> Array:
+    """out = 1 / (1 + e⁻ˣ), right to rounding in both tails
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.sigmoid(tg.Tensor([-1000.0, 0.0, 1000.0]))
+    Tensor([0. , 0.5, 1. ])
+    """
+    small = np.exp(-np.absolute(x))  # never overflows
+    return np.where(np.less(x, 0), small, 1) / (1 + small)
+
+
+sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
+
+
+@primitive()
+def relu(x: Array) -> Array:
+    """out = max(x, 0); the derivative at 0 is 0"""
+    return np.maximum(x, 0)
+
+
+relu.vjp(x=lambda g, out: np.where(out <= 0, 0, g))
+
+
+@primitive()
+def astype(x: Array, dtype: object) -> Array:
+    """out = x in another dtype; the gradient comes back in the dtype of x"""
+    return np.asarray(x).astype(dtype, copy=False)
+
+
+astype.vjp(x=lambda g, x_dtype: g.astype(x_dtype))

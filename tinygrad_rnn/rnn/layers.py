@@ -1,0 +1,348 @@
+"""Recurrent layers: cells run over sequences, stacked and in both directions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..core.context import scope
+from ..core.errors import ShapeError
+from ..core.random import generator
+from ..module import Module, floating
+from ..ops import concatenate, dropout, expand_dims, stack, swapaxes
+from ..ops.regularisation import check_probability
+from ..tensor import Tensor
+from .cells import GRUCell, LSTMCell, LSTMState, RNNCell
+from .loop import scan
+
+
+class Recurrent(Module):
+    """Any cell as a layer: over time, stacked, in one direction or both.
+
+    The parameters of the cell of layer k are this module's, with ``_l{k}`` after their names, and
+    ``_l{k}_reverse`` for the direction from the end to the beginning.
+
+    Args:
+        cell_class: called as ``cell_class(input_size, hidden_size, **options)``; see `scan` for
+            what a cell is.
+        input_size: I, the number of features of the input.
+        hidden_size: H, the number of features of each direction's output.
+        num_layers: how many layers, each reading the outputs of the one before.
+        batch_first: whether input and output are (N, T, …) instead of (T, N, …). States are not
+            affected, as in PyTorch.
+        dropout: probability of dropping each output between layers, while training.
+        bidirectional: whether a second cell reads each sequence from its end.
+        rng: generator or seed for the initial values.
+        options: further arguments of the cell.
+
+    Called as ``layer(x, state)`` with
+
+        x       (T, N, I); (N, T, I) with batch_first; (T, I) for a single sequence
+        state   each part (D·num_layers, N, H), D = 2 if bidirectional else 1; (D·num_layers, H) for
+                a single sequence; None for the cell's initial state. Row k·D + d belongs to layer
+                k, direction d.
+
+    it returns ``(output, state)``:
+
+        output  (T, N, D·H), laid out as x: the last layer's outputs at every step, the directions
+                side by side
+        state   as above: the state of every layer and direction after its last step
+    """
+
+    def __init__(
+        self,
+        cell_class: Any,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        rng: np.random.Generator | int | None = None,
+        **options: Any,
+    ) -> None:
+        check_probability(dropout)
+        if isinstance(num_layers, bool) or not isinstance(num_layers, (int, np.integer)):
+            raise TypeError(f"num_layers should be of type int, got: {type(num_layers).__name__}")
+        if num_layers <= 0:
+            raise ValueError("num_layers must be greater than zero")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                "dropout option adds dropout after all but last recurrent layer, so non-zero "
+                f"dropout expects num_layers greater than 1, but got dropout={dropout} and "
+                f"num_layers={num_layers}",
+                stacklevel=3,
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self._rng = generator(rng)
+        self._cells: list[Any] = []
+        directions = 2 if bidirectional else 1
+        for layer in range(num_layers):
+            size = input_size if layer == 0 else hidden_size * directions
+            for direction in range(directions):
+                cell = cell_class(size, hidden_size, rng=self._rng, **options)
+                self._cells.append(cell)
+                for name, parameter in cell.named_parameters():
+                    setattr(self, self._flat_name(name, layer, direction), parameter)
+        self.dtype = np.dtype(getattr(self._cells[0], "dtype", np.float32))
+
+    @staticmethod
+    def _flat_name(name: str, layer: int, direction: int) -> str:
+        return f"{name}_l{layer}" + ("_reverse" if direction else "")
+
+    def _cell(self, layer: int, direction: int) -> Any:
+        """A layer's cell, with the parameters that this module has now."""
+        cell = self._cells[layer * (2 if self.bidirectional else 1) + direction]
+        for name in [n for n, _ in cell.named_parameters()]:
+            vars(cell)[name] = getattr(self, self._flat_name(name, layer, direction))
+        return cell
+
+    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+        x = self._checked_input(x)
+        single = x.ndim == 2
+        if single:
+            x = expand_dims(x, 1)
+        elif self.batch_first:
+            x = swapaxes(x, 0, 1)
+        states = self._initial_states(x, state, single)
+        directions = 2 if self.bidirectional else 1
+        finals = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                x = dropout(x, self.dropout, self._rng)
+            outputs = []
+            for direction in range(directions):
+                with scope(self._flat_name("", layer, direction)[1:]):
+                    cell = self._cell(layer, direction)
+                    ys, final = scan(cell, x, states[len(finals)], reverse=direction == 1)
+                outputs.append(ys)
+                finals.append(final)
+            x = outputs[0] if directions == 1 else concatenate(outputs, axis=-1)
+        if single:
+            x = x[:, 0]
+        elif self.batch_first:
+            x = swapaxes(x, 0, 1)
+        return x, self._joined(finals, single)
+
+    def _checked_input(self, x: Any) -> Tensor:
+        kind = type(self).__name__
+        x = floating(x, self.dtype, f"the input of {kind}")
+        if x.ndim not in (2, 3):
+            raise ShapeError(
+                f"{kind}: Expected input to be 2D or 3D, got {x.ndim}D instead: (time, features) "
+                "for one sequence, " + self._layout() + " for a batch"
+            )
+        if x.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{kind}: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
+                f"got {x.shape[-1]} (the input has the shape {x.shape}; its last axis is features)"
+            )
+        time = 1 if self.batch_first and x.ndim == 3 else 0
+        if x.shape[time] == 0:
+            raise ShapeError(
+                f"{kind}: Expected sequence length to be larger than 0 (the input has the shape "
+                f"{x.shape}; time is axis {time})"
+            )
+        return x
+
+    def _layout(self) -> str:
+        return "(batch, time, features)" if self.batch_first else "(time, batch, features)"
+
+    def _initial_states(self, x: Tensor, state: Any, single: bool) -> list[Any]:
+        """A state, or None, for every layer and direction."""
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        if state is None:
+            return [None] * count
+        model = self._cells[0].initial_state((x.shape[1],), self.dtype)
+        if not isinstance(model, tuple):
+            part = self._checked_state(state, model, count, single, "hidden")
+            return [part[k] for k in range(count)]
+        if not isinstance(state, (tuple, list)) or len(state) != len(model):
+            names = ", ".join(getattr(model, "_fields", [f"s{i}" for i in range(len(model))]))
+            raise ShapeError(
+                f"{type(self).__name__}: the state is a tuple ({names}), got "
+                + (f"{len(state)} parts" if isinstance(state, (tuple, list)) else f"{state!r:.60}")
+            )
+        parts = [
+            self._checked_state(part, like, count, single, f"hidden[{i}]")
+            for i, (part, like) in enumerate(zip(state, model, strict=True))
+        ]
+        return [_like(model, [part[k] for part in parts]) for k in range(count)]
+
+    def _checked_state(self, part: Any, like: Tensor, count: int, single: bool, name: str) -> Any:
+        kind = type(self).__name__
+        part = floating(part, self.dtype, f"the state of {kind}")
+        expected = (count, *like.shape)
+        if single:
+            if part.ndim != 2:
+                raise ShapeError(
+                    f"{kind}: For unbatched 2-D input, the state should also be 2-D but got a "
+                    f"{part.ndim}-D one"
+                )
+            expected = (count, *like.shape[1:])
+        if part.shape != expected:
+            raise ShapeError(
+                f"{kind}: Expected {name} size {expected}, got {part.shape}. The axes of a state "
+                "are (directions × layers, batch, features)"
+                + (", also with batch_first=True" if self.batch_first else "")
+            )
+        return expand_dims(part, 1) if single else part
+
+    def _joined(self, finals: list[Any], single: bool) -> Any:
+        """The final states of all layers and directions, stacked part by part."""
+        if not isinstance(finals[0], tuple):
+            joined = stack(finals)
+            return joined[:, 0] if single else joined
+        parts = [stack(part) for part in zip(*finals, strict=True)]
+        return _like(finals[0], [part[:, 0] if single else part for part in parts])
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        for name, default in (
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0.0),
+            ("bidirectional", False),
+        ):
+            value = getattr(self, name, default)
+            if value != default:
+                text += f", {name}={value}"
+        return text
+
+
+def _like(model: Any, parts: list[Any]) -> Any:
+    """`parts` as a tuple of the same kind as `model`."""
+    return type(model)(*parts) if hasattr(model, "_fields") else tuple(parts)
+
+
+class RNN(Recurrent):
+    """The simple (Elman) recurrent network; at each step, in each layer:
+
+        h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+
+    Arguments, parameter names and shapes, initial values and results are PyTorch's; see `Recurrent`
+    for the shapes and `RNNCell` for the equation.
+
+    Args:
+        nonlinearity: "tanh" or "relu".
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> rnn = tg.nn.RNN(5, 8, num_layers=2, batch_first=True, bidirectional=True)
+    >>> output, h_n = rnn(np.zeros((1, 10, 5)))
+    >>> output.shape, h_n.shape
+    ((1, 10, 16), (4, 1, 8))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.nonlinearity = nonlinearity
+        self.bias = bias
+        super().__init__(
+            RNNCell, input_size, hidden_size, num_layers, batch_first=batch_first,
+            dropout=dropout, bidirectional=bidirectional, rng=rng, dtype=dtype,
+            bias=bias, nonlinearity=nonlinearity,
+        )  # fmt: skip
+
+
+class LSTM(Recurrent):
+    """The long short-term memory; see `LSTMCell` for the equations and `Recurrent` for the shapes.
+
+    Arguments, parameter names and shapes, the order of the gates (i, f, g, o), initial values and
+    results are PyTorch's. The state is a named tuple ``(h, c)``.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> lstm = tg.nn.LSTM(5, 8)
+    >>> output, (h_n, c_n) = lstm(np.zeros((10, 1, 5)))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((10, 1, 8), (1, 1, 8), (1, 1, 8))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.bias = bias
+        super().__init__(
+            LSTMCell, input_size, hidden_size, num_layers, batch_first=batch_first,
+            dropout=dropout, bidirectional=bidirectional, rng=rng, dtype=dtype, bias=bias,
+        )  # fmt: skip
+
+
+class GRU(Recurrent):
+    """The gated recurrent unit; see `GRUCell` for the equations and `Recurrent` for the shapes.
+
+    Arguments, parameter names and shapes, the order of the gates (r, z, n), initial values and
+    results are PyTorch's.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> output, h_n = tg.nn.GRU(5, 8)(np.zeros((10, 5)))
+    >>> output.shape, h_n.shape
+    ((10, 8), (1, 8))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.bias = bias
+        super().__init__(
+            GRUCell, input_size, hidden_size, num_layers, batch_first=batch_first,
+            dropout=dropout, bidirectional=bidirectional, rng=rng, dtype=dtype, bias=bias,
+        )  # fmt: skip
+
+
+def detach(state: Any) -> Any:
+    """A recurrent state cut off from the graph that made it: an array or a nested tuple of them.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> _, state = tg.nn.LSTM(2, 3)(np.ones((4, 1, 2)))
+    >>> tg.rnn.detach(state).h.requires_grad
+    False
+    """
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, (tuple, list)):
+        return _like(state, [detach(part) for part in state])
+    return state
+
+
+__all__ = ["GRU", "LSTM", "RNN", "LSTMState", "Recurrent", "detach"]
