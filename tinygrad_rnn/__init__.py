@@ -1,6 +1,20 @@
-from . import nn, optim, rnn
+"""tinygrad_rnn: reverse-mode autodiff on NumPy, and recurrent networks on top.
+
+>>> import numpy as np, tinygrad_rnn as tg
+>>> W = tg.Tensor(np.eye(2), requires_grad=True)
+>>> h = np.tanh(np.dot(W, np.array([1.0, 2.0])))
+>>> h.sum().backward()
+>>> W.grad.shape
+(2, 2)
+"""
+
+from . import nn, ops, optim, rnn
+from .checking import gradcheck, gradgradcheck
+from .core import errors
 from .core.context import enable_grad, no_grad, scope
 from .core.random import manual_seed
 from .derivatives import grad
 from .ops import *
 from .tensor import Tensor, as_tensor, asarray
+
+__version__ = "0.1.0"

@@ -53,7 +53,9 @@ def grad(
         raise ValueError(f"grad: {len(outs)} outputs need as many cotangents, got {len(weights)}")
     for i, x in enumerate(ins):
         if not x.requires_grad:
-            raise GraphError(f"grad: {_input(i, x)} doesn't require a gradient (requires_grad=True)")
+            raise GraphError(
+                f"grad: {_input(i, x)} doesn't require a gradient (requires_grad=True)"
+            )
     found = engine.gradients(
         outs,
         ins,

@@ -80,11 +80,13 @@ class _ModuleType(type):
     """Names the right keyword when a constructor is given a wrong one."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        parameters = inspect.signature(cls.__init__).parameters
+        init: Any = cls.__init__  # type: ignore[misc]
+        parameters = dict(inspect.signature(init).parameters)
+        parameters.pop("self", None)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             for name in kwargs:
                 if name not in parameters:
-                    known = [n for n in parameters if n != "self"]
+                    known = list(parameters)
                     raise TypeError(
                         f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)} "
                         f"It takes {', '.join(known)}."
@@ -138,6 +140,14 @@ class Module(metaclass=_ModuleType):
         for name, value in state.items():
             setattr(self, name, value)
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters held directly; float32 if there are none."""
+        for value in vars(self).values():
+            if isinstance(value, Parameter):
+                return value.data.dtype
+        return np.dtype(np.float32)
+
     def _own(self) -> Iterator[tuple[str, Parameter | Module]]:
         """The parameters and modules held directly, by name; private attributes are left out."""
         for name, value in vars(self).items():
@@ -156,9 +166,7 @@ class Module(metaclass=_ModuleType):
             seen.add(id(module))
             yield name, module
             inner = [
-                (f"{name}.{n}" if name else n, m)
-                for n, m in module._own()
-                if isinstance(m, Module)
+                (f"{name}.{n}" if name else n, m) for n, m in module._own() if isinstance(m, Module)
             ]
             pending = inner + pending
 
@@ -198,9 +206,6 @@ class Module(metaclass=_ModuleType):
         """Converts all parameters to a floating dtype in place; returns the module."""
         if np.dtype(dtype).kind != "f":
             raise DtypeError(f"parameters need a floating dtype, not {np.dtype(dtype)}")
-        for module in self.modules():
-            if "dtype" in vars(module):
-                module.dtype = np.dtype(dtype)
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = None

@@ -168,20 +168,35 @@ class Tensor:
         self.name = name
         return self
 
-    shape = property(lambda self: self._data.shape, doc="The sizes of the axes.")
-    dtype = property(lambda self: self._data.dtype, doc="The type of the elements.")
-    ndim = property(lambda self: self._data.ndim, doc="The number of axes.")
-    size = property(lambda self: self._data.size, doc="The number of elements.")
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
 
     @property
     def T(self) -> Tensor:
         """All axes in reverse order."""
-        return ops.transpose(self)  # type: ignore[no-any-return]
+        return ops.transpose(self)
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        return ops.swapaxes(self, -1, -2)  # type: ignore[no-any-return]
+        return ops.swapaxes(self, -1, -2)
 
     def numpy(self) -> np.ndarray:
         """The values as an ndarray, sharing memory."""
@@ -225,49 +240,49 @@ class Tensor:
     # Operators
 
     def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)  # type: ignore[no-any-return]
+        return ops.add(self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)  # type: ignore[no-any-return]
+        return ops.add(other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)  # type: ignore[no-any-return]
+        return ops.subtract(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)  # type: ignore[no-any-return]
+        return ops.subtract(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)  # type: ignore[no-any-return]
+        return ops.multiply(self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)  # type: ignore[no-any-return]
+        return ops.multiply(other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)  # type: ignore[no-any-return]
+        return ops.divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)  # type: ignore[no-any-return]
+        return ops.divide(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return ops.power(self, other)  # type: ignore[no-any-return]
+        return ops.power(self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return ops.power(other, self)  # type: ignore[no-any-return]
+        return ops.power(other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)  # type: ignore[no-any-return]
+        return ops.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)  # type: ignore[no-any-return]
+        return ops.matmul(other, self)
 
     def __neg__(self) -> Tensor:
-        return ops.negative(self)  # type: ignore[no-any-return]
+        return ops.negative(self)
 
     def __pos__(self) -> Tensor:
         return self
 
     def __abs__(self) -> Tensor:
-        return ops.absolute(self)  # type: ignore[no-any-return]
+        return ops.absolute(self)
 
     def __iadd__(self, other: Any) -> Tensor:
         return self._updated(np.add, other, "+=")
@@ -284,7 +299,7 @@ class Tensor:
     def _updated(self, ufunc: np.ufunc, other: Any, sign: str) -> Tensor:
         """``self op= other``: in place for a leaf under no_grad, else a new Tensor."""
         if not self._requires_grad or self._node is not None:
-            return ufunc(self, other)  # type: ignore[no-any-return]
+            return ufunc(self, other)
         if current().recording:
             raise GraphError(
                 f"{self._called()} is a leaf that requires a gradient: {sign} on it must stand in "
@@ -295,31 +310,31 @@ class Tensor:
         return self
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.equal(self, other)  # type: ignore[no-any-return]
+        return ops.equal(self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.not_equal(self, other)  # type: ignore[no-any-return]
+        return ops.not_equal(self, other)
 
     def __lt__(self, other: Any) -> Tensor:
-        return ops.less(self, other)  # type: ignore[no-any-return]
+        return ops.less(self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return ops.less_equal(self, other)  # type: ignore[no-any-return]
+        return ops.less_equal(self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return ops.greater(self, other)  # type: ignore[no-any-return]
+        return ops.greater(self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return ops.greater_equal(self, other)  # type: ignore[no-any-return]
+        return ops.greater_equal(self, other)
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(self, other)  # type: ignore[no-any-return]
+        return ops.logical_and(self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(self, other)  # type: ignore[no-any-return]
+        return ops.logical_or(self, other)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(self)  # type: ignore[no-any-return]
+        return ops.logical_not(self)
 
     __hash__ = object.__hash__
 
@@ -328,7 +343,7 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor:
         if type(index) is not int and type(index) is not slice:
             index = plain_index(index)
-        return ops.getitem(self, index)  # type: ignore[no-any-return]
+        return ops.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
@@ -456,96 +471,96 @@ class Tensor:
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.sum``"""
-        return ops.sum(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.sum(self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.mean``"""
-        return ops.mean(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.mean(self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.max``; equal elements share the gradient"""
-        return ops.max(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.max(self, axis, keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.min``; equal elements share the gradient"""
-        return ops.min(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.min(self, axis, keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """``np.argmax``"""
-        return ops.argmax(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.argmax(self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """``np.argmin``"""
-        return ops.argmin(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.argmin(self, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.all``"""
-        return ops.all(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.all(self, axis, keepdims)
 
     def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.any``"""
-        return ops.any(self, axis, keepdims)  # type: ignore[no-any-return]
+        return ops.any(self, axis, keepdims)
 
     def dot(self, b: Any) -> Tensor:
         """``np.dot``"""
-        return ops.dot(self, b)  # type: ignore[no-any-return]
+        return ops.dot(self, b)
 
     def exp(self) -> Tensor:
         """``np.exp``"""
-        return ops.exp(self)  # type: ignore[no-any-return]
+        return ops.exp(self)
 
     def log(self) -> Tensor:
         """``np.log``"""
-        return ops.log(self)  # type: ignore[no-any-return]
+        return ops.log(self)
 
     def sqrt(self) -> Tensor:
         """``np.sqrt``"""
-        return ops.sqrt(self)  # type: ignore[no-any-return]
+        return ops.sqrt(self)
 
     def tanh(self) -> Tensor:
         """``np.tanh``"""
-        return ops.tanh(self)  # type: ignore[no-any-return]
+        return ops.tanh(self)
 
     def sigmoid(self) -> Tensor:
         """``tg.sigmoid``"""
-        return ops.sigmoid(self)  # type: ignore[no-any-return]
+        return ops.sigmoid(self)
 
     def relu(self) -> Tensor:
         """``tg.relu``"""
-        return ops.relu(self)  # type: ignore[no-any-return]
+        return ops.relu(self)
 
     def reshape(self, *shape: Any) -> Tensor:
         """``np.reshape``; the sizes as one tuple or one by one"""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[no-any-return]
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self) -> Tensor:
         """``np.ravel``"""
-        return ops.ravel(self)  # type: ignore[no-any-return]
+        return ops.ravel(self)
 
     flatten = ravel
 
     def transpose(self, *axes: Any) -> Tensor:
         """``np.transpose``; the axes as one tuple, one by one, or none to reverse them"""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return ops.transpose(self, order)  # type: ignore[no-any-return]
+        return ops.transpose(self, order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """``np.swapaxes``"""
-        return ops.swapaxes(self, axis1, axis2)  # type: ignore[no-any-return]
+        return ops.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Any = None) -> Tensor:
         """``np.squeeze``"""
-        return ops.squeeze(self, axis)  # type: ignore[no-any-return]
+        return ops.squeeze(self, axis)
 
     def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype; the gradient comes back in this one"""
         if np.dtype(dtype).kind != "f":
-            return wrap(self._data.astype(dtype))  # type: ignore[no-any-return]
-        return ops.astype(self, dtype)  # type: ignore[no-any-return]
+            return wrap(self._data.astype(dtype))
+        return ops.astype(self, dtype)
 
     def copy(self) -> Tensor:
         """``np.copy``"""
-        return ops.copy(self)  # type: ignore[no-any-return]
+        return ops.copy(self)
 
 
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
@@ -595,10 +610,7 @@ def _holds_tensor(data: Any) -> bool:
 def copy_or_join(data: Any, dtype: Any) -> Any:
     """A fresh Tensor of `data`, in the graph of the Tensors it holds."""
     joined = asarray(data)
-    if isinstance(joined, Tensor):
-        made = ops.copy(joined)
-    else:
-        made = wrap(np.array(joined, dtype=dtype))
+    made = ops.copy(joined) if isinstance(joined, Tensor) else wrap(np.array(joined, dtype=dtype))
     if made.dtype.kind not in "fiub":
         raise DtypeError(f"a Tensor holds real numbers or booleans, not {made.dtype}: {data!r:.80}")
     return made if dtype is None else made.astype(dtype)
@@ -629,11 +641,11 @@ def cotangent_of(output: Tensor, gradient: Any) -> Tensor:
                 f"only a single number can be differentiated without `gradient`; this has the "
                 f"shape {output.shape}. Sum or average it, or give a cotangent of that shape"
             )
-        return wrap(np.ones(output.shape, output.dtype))  # type: ignore[no-any-return]
+        return wrap(np.ones(output.shape, output.dtype))
     gradient = as_tensor(gradient)
     if gradient.shape != output.shape:
         raise ShapeError(
-            f"the cotangent of shape {gradient.shape} doesn't fit the output of shape {output.shape}"
+            f"the cotangent has the shape {gradient.shape}, its output has {output.shape}"
         )
     return gradient if gradient.dtype == output.dtype else gradient.astype(output.dtype)
 

@@ -124,8 +124,7 @@ def compile_plan(
         sources["out"] = f"saved[{len(kept)}]"
     keep = [*(f"values[{i}]" for i in kept), *(["out"] if "out" in needs else [])]
     pairs = [
-        f"(arguments[{names.index(name)}], "
-        f"rule_{name}({sources_of(rule, names, arrays, sources)}))"
+        f"(arguments[{names.index(name)}], rule_{name}({sources_of(rule, names, arrays, sources)}))"
         for name, rule in pulled.items()
     ]
     return Plan(

@@ -75,9 +75,8 @@ class Context:
         self.scope = scope
 
 
-_context: ContextVar[Context] = ContextVar(
-    "tinygrad_rnn", default=Context(recording=True, scope=Scope("", None))
-)
+_OUTSIDE = Context(recording=True, scope=Scope("", None))
+_context: ContextVar[Context] = ContextVar("tinygrad_rnn", default=_OUTSIDE)
 
 current: Callable[[], Context] = _context.get
 

@@ -124,7 +124,7 @@ def _walk(
     table = Cotangents()
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
-    captured = {}
+    captured: dict[Key, Any] = {}
     values = table.values
     for node in nodes:
         if node in branches:

@@ -26,7 +26,7 @@ class Changes:
     """Serial number of the latest change that the library made to a Tensor's values in place.
 
     Nodes and changes are numbered by the same counter: a value that a node kept is stale when its
-    Tensor's `changed` is larger than the node's serial number. Recording a node costs nothing extra.
+    Tensor's `changed` is larger than the node's serial number. Recording a node costs no more.
     """
 
     latest = 0
@@ -161,6 +161,4 @@ def leads_to(argument: Any, useful: set[Any]) -> bool:
 def is_basic(index: Any) -> bool:
     """True for an index made of integers, slices, None and Ellipsis: it selects a view."""
     parts = index if type(index) is tuple else (index,)
-    return all(
-        part is None or part is Ellipsis or type(part) in (slice, int) for part in parts
-    )
+    return all(part is None or part is Ellipsis or type(part) in (slice, int) for part in parts)

@@ -12,8 +12,8 @@
 
 A rule computes the vector-Jacobian product: from `g`, the gradient of the final result with respect
 to `out`, the gradient with respect to its argument. *The names of a rule's parameters say what it
-needs*: `g`; `out`; any argument of the forward; `a_shape` and `a_dtype` of an argument `a`. Only the
-arrays that are named are kept until the backward pass.
+needs*: `g`; `out`; any argument of the forward; `a_shape` and `a_dtype` of an argument `a`. Only
+the arrays that are named are kept until the backward pass.
 
 Rules are written in operators and NumPy functions, so they run on ndarrays (a first-order backward
 pass makes no Tensor) and on Tensors (then the backward pass is itself a graph). They needn't think
@@ -31,7 +31,7 @@ import numpy as np
 
 from .compiled import Plan, compile_call, compile_plan, compile_variadic_plan
 from .context import Context, current, join_names
-from .errors import ShapeError, UnsupportedOperation, did_you_mean
+from .errors import ShapeError
 from .graph import Constant, Node, Output, leads_to
 
 P = ParamSpec("P")
@@ -183,7 +183,7 @@ class VariadicPrimitive(Primitive[P]):
         context = current()
         if not (context.recording and any(t._requires_grad for t in tensors)):
             return _without_node(out)
-        return _with_node(self, out, values, bound, 1, True, context)
+        return _with_node(self, out, values, tuple(bound), 1, True, context)
 
     def plan(self, mask: int) -> Plan:
         if not self._plans:
@@ -263,7 +263,7 @@ def _with_node(
     operation: Primitive[Any],
     out: Any,
     values: Sequence[Any],
-    records: Sequence[Any],
+    records: tuple[Any, ...],
     mask: int,
     other: bool,
     context: Context,

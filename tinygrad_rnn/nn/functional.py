@@ -126,7 +126,8 @@ def cross_entropy(
     safe = np.where(counts, y, 0)
     weights = np.ones(classes, x.dtype) if weight is None else as_tensor(weight).data
     share = (weights[safe] * counts).astype(x.dtype)
-    losses = -log_p[(*np.indices(y.shape, sparse=True), safe)] * share
+    index = (*np.indices(y.shape, sparse=True), safe)
+    losses = -log_p[index] * share
     if label_smoothing:
         smooth = -(log_p * weights).sum(axis=-1) * counts
         losses = (1 - label_smoothing) * losses + label_smoothing / classes * smooth

@@ -49,13 +49,12 @@ class Linear(Module):
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
         self.in_features = in_features
         self.out_features = out_features
-        self.dtype = np.dtype(dtype)
         self.weight = Parameter(init.uniform((out_features, in_features), bound, dtype, rng))
         self.bias = Parameter(init.uniform((out_features,), bound, dtype, rng)) if bias else None
 
     def forward(self, x: Any) -> Tensor:
         x = floating(x, self.dtype, "the input of Linear")
-        return ops.linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
+        return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (
@@ -102,7 +101,7 @@ class Embedding(Module):
         self.weight = Parameter(weight)
 
     def forward(self, x: Any) -> Tensor:
-        return functional.embedding(x, self.weight, self.padding_idx)  # type: ignore[no-any-return]
+        return functional.embedding(x, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core.primitive import Array, primitive
@@ -59,7 +61,7 @@ relu.vjp(x=lambda g, out: np.where(out <= 0, 0, g))
 
 
 @primitive()
-def astype(x: Array, dtype: object) -> Array:
+def astype(x: Array, dtype: Any) -> Array:
     """out = x in another dtype; the gradient comes back in the dtype of x"""
     return np.asarray(x).astype(dtype, copy=False)
 

@@ -77,11 +77,13 @@ def embedding(input: Any, weight: Any) -> Any:
     ids = input._data if is_tensor(input) else np.asarray(input)
     if ids.dtype.kind not in "iu":
         raise TypeError(
-            f"embedding: the input must be integers (positions in the vocabulary), got {ids.dtype}; "
-            "convert with .astype(int)"
+            "embedding: the input must be integers (positions in the vocabulary), got "
+            f"{ids.dtype}; convert with .astype(int)"
         )
     rows = weight.shape[0]
     if ids.size and (ids.min() < 0 or ids.max() >= rows):
         wrong = ids[(ids < 0) | (ids >= rows)].flat[0]
-        raise IndexError(f"embedding: index {wrong} is outside 0 … {rows - 1} (weight has {rows} rows)")
+        raise IndexError(
+            f"embedding: index {wrong} is outside 0 … {rows - 1} (weight has {rows} rows)"
+        )
     return getitem(weight, ids.copy())

@@ -138,7 +138,8 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Array:
 
 linear.vjp(
     x=lambda g, weight: g @ weight,
-    weight=lambda g, x: _rows(g[None] if g.ndim == 1 else g).T
-    @ _rows(x[None] if x.ndim == 1 else x),
+    weight=lambda g, x: (
+        _rows(g[None] if g.ndim == 1 else g).T @ _rows(x[None] if x.ndim == 1 else x)
+    ),
     bias=lambda g: g,
 )

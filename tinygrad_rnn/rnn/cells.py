@@ -53,7 +53,6 @@ class Cell(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        self.dtype = np.dtype(dtype)
         rng = generator(rng)
         bound = 1 / math.sqrt(hidden_size)
         rows = self.gates * hidden_size
@@ -147,7 +146,7 @@ class RNNCell(Cell):
         x, h = self.checked(x, h)
         activation = tanh if self.nonlinearity == "tanh" else relu
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        return activation(a).named("h")  # type: ignore[no-any-return]
+        return activation(a).named("h")
 
     def extra_repr(self) -> str:
         text = super().extra_repr()
@@ -247,4 +246,4 @@ class GRUCell(Cell):
         r = sigmoid(xr + hr).named("r")
         z = sigmoid(xz + hz).named("z")
         n = tanh(xn + r * hn).named("n")
-        return ((1 - z) * n + z * h).named("h")  # type: ignore[no-any-return]
+        return ((1 - z) * n + z * h).named("h")

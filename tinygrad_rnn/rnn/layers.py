@@ -92,7 +92,6 @@ class Recurrent(Module):
                 self._cells.append(cell)
                 for name, parameter in cell.named_parameters():
                     setattr(self, self._flat_name(name, layer, direction), parameter)
-        self.dtype = np.dtype(getattr(self._cells[0], "dtype", np.float32))
 
     @staticmethod
     def _flat_name(name: str, layer: int, direction: int) -> str:
@@ -114,7 +113,7 @@ class Recurrent(Module):
             x = swapaxes(x, 0, 1)
         states = self._initial_states(x, state, single)
         directions = 2 if self.bidirectional else 1
-        finals = []
+        finals: list[Any] = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 x = dropout(x, self.dropout, self._rng)

@@ -1,4 +1,4 @@
-"""The one loop over time. Every recurrent layer, and every cell of a user's own, goes through it."""
+"""The one loop over time. Every recurrent layer, and every user's own cell, goes through it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scan(
         reverse: whether to go from the last step to the first.
 
     Returns:
-        The outputs, (T, ...) in the order of `xs`, and the state after the last step taken. A step's
+        The outputs, (T, ...) in the order of `xs`, and the state after the last step. A step's
         output is ``cell.output(x_t, new_state)``, or else the state (the first array of a tuple).
 
     Raises:
