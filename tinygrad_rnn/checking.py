@@ -248,7 +248,7 @@ def _copied(value: Any, name: str, only_asked: bool, checked: list[tuple[str, Te
         return {k: _copied(v, f"{name}[{k!r}]", only_asked, checked) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
         parts = [_copied(v, f"{name}[{i}]", only_asked, checked) for i, v in enumerate(value)]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
     return value
 
 

@@ -39,6 +39,11 @@ class Optimizer:
                 if not isinstance(p, Tensor) or not p.requires_grad or p._node is not None:
                     raise GraphError(f"only leaves that require a gradient can be optimised: {p!r}")
             self.param_groups.append({**defaults, **group, "params": members})
+        listed: set[Tensor] = set()
+        for p in (p for group in self.param_groups for p in group["params"]):
+            if p in listed:
+                raise ValueError(f"a parameter is listed twice, and would move twice: {p!r:.80}")
+            listed.add(p)
         self.state: dict[Tensor, dict[str, Any]] = {}
 
     def zero_grad(self) -> None:

@@ -15,9 +15,9 @@ OUT = -1  # stands for the result among positions of arguments
 _CALL = """\
 def {name}({signature}):
     mask = 0
-    tensor = other = False
+    tensor = unusual = False
 {arguments}
-    if other and (admitted := self._admit(({names}))) is not None:
+    if unusual and (admitted := self._admit(({names}))) is not None:
         return self(*admitted)
     if not tensor:
         return forward({names})
@@ -27,7 +27,7 @@ def {name}({signature}):
         self._fail(error, ({values}))
     if not (mask and (context := current()).recording):
         return without_node(out)
-    return with_node(self, out, ({values}), ({records}), mask, other, context)
+    return with_node(self, out, ({values}), ({records}), mask, context)
 """
 
 _ARRAY = """\
@@ -39,10 +39,13 @@ _ARRAY = """\
             {name}_record = {name}._node or {name}
         else:
             {name}_record = {name}._node or constant({name})
+    elif type({name}) is ndarray and {name}.dtype is not objects:
+        {name}_value = {name}
+        {name}_record = Constant({name}.shape, {name}.dtype)
     else:
         {name}_value = {name}_record = {name}
         if type({name}) not in scalars:
-            other = True
+            unusual = True
 """
 
 

@@ -125,12 +125,14 @@ def _walk(
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
     captured: dict[Key, Any] = {}
-    values = table.values
+    values, owned = table.values, table.owned
     for node in nodes:
         if node in branches:
             g = _collect(table, node, branches[node], wanted, captured)
         else:
-            g = table.take(node)
+            g = values.pop(node, None)
+            if owned:
+                owned.discard(node)
             if wanted is not None and node in wanted:
                 captured[node] = g
         if g is None:

@@ -9,15 +9,12 @@ reference cycles and disappears as soon as its last result does.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .compiled import Plan
 from .context import Scope, join_names
-
-if TYPE_CHECKING:
-    from .compiled import Plan
-    from .primitive import Primitive
 
 next_serial = itertools.count(1).__next__
 
@@ -30,6 +27,18 @@ class Changes:
     """
 
     latest = 0
+
+
+class Operation(Protocol):
+    """What a graph knows of a primitive."""
+
+    name: str
+    names: tuple[str, ...]
+    arrays: tuple[str, ...]
+    view: bool
+
+    def narrowed(self, node: Node, useful: set[Any]) -> Plan:
+        """The plan of `node`, pulling back only to arguments in `useful`."""
 
 
 class Node:
@@ -63,7 +72,7 @@ class Node:
 
     def __init__(
         self,
-        operation: Primitive[Any],
+        operation: Operation,
         arguments: tuple[Any, ...],
         saved: tuple[Any, ...] | None,
         plan: Plan,

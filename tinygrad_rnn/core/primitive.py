@@ -183,7 +183,7 @@ class VariadicPrimitive(Primitive[P]):
         context = current()
         if not (context.recording and any(t._requires_grad for t in tensors)):
             return _without_node(out)
-        return _with_node(self, out, values, tuple(bound), 1, True, context)
+        return _with_node(self, out, values, tuple([_record(a) for a in bound]), 1, context)
 
     def plan(self, mask: int) -> Plan:
         if not self._plans:
@@ -265,12 +265,9 @@ def _with_node(
     values: Sequence[Any],
     records: tuple[Any, ...],
     mask: int,
-    other: bool,
     context: Context,
 ) -> Any:
     """The result of an operation as Tensors, with the node that made them."""
-    if other:
-        records = tuple([_record(r) for r in records])
     plan = operation._plans.get(mask) or operation.plan(mask)
     scope = context.scope
     if type(out) is tuple:
@@ -305,7 +302,10 @@ def _record(value: Any) -> Any:
 # What the text of a compiled call refers to.
 _call_names: dict[str, Any] = {
     "current": current,
+    "Constant": Constant,
     "constant": _constant,
+    "ndarray": np.ndarray,
+    "objects": _OBJECT,
     "with_node": _with_node,
     "without_node": _without_node,
     "scalars": frozenset((float, int, bool, type(None))),

@@ -118,23 +118,32 @@ def cross_entropy(
             f"cross_entropy: scores of shape {x.shape} have the classes on axis {axis}, so the "
             f"targets need the shape {x.shape[:axis] + x.shape[axis + 1 :]}, got {y.shape}"
         )
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is 0 … 1, got {label_smoothing!r}")
     counts = y != ignore_index
     if ((y < 0) | (y >= classes))[counts].any():
         wrong = y[((y < 0) | (y >= classes)) & counts].flat[0]
         raise IndexError(f"cross_entropy: target {wrong} is no class (0 … {classes - 1})")
     log_p = ops.moveaxis(ops.log_softmax(x, axis), axis, -1)
     safe = np.where(counts, y, 0)
-    weights = np.ones(classes, x.dtype) if weight is None else as_tensor(weight).data
-    share = (weights[safe] * counts).astype(x.dtype)
+    weights = np.ones(classes) if weight is None else np.asarray(as_tensor(weight).data)
+    if weights.shape != (classes,):
+        raise ShapeError(
+            f"cross_entropy: weight needs the shape {(classes,)}, one number for each class, got "
+            f"{weights.shape}"
+        )
+    weights = weights.astype(log_p.dtype)
     index = (*np.indices(y.shape, sparse=True), safe)
-    losses = -log_p[index] * share
+    losses = -log_p[index] * weights[safe]
     if label_smoothing:
-        smooth = -(log_p * weights).sum(axis=-1) * counts
+        smooth = -(log_p * weights).sum(axis=-1)
         losses = (1 - label_smoothing) * losses + label_smoothing / classes * smooth
+    losses = ops.where(counts, losses, 0)
     if reduction != "mean":
         return _reduce(losses, reduction)
-    with np.errstate(invalid="ignore"):  # all targets ignored: 0 / 0 is NaN, as in PyTorch
-        return losses.sum() / share.sum()
+    if not counts.any():  # as in PyTorch: the mean of nothing is NaN, and its gradient zero
+        return losses.sum() + math.nan
+    return losses.sum() / (weights[safe] * counts).sum()
 
 
 def _reduce(losses: Any, reduction: str) -> Any:

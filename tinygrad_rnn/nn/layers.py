@@ -94,7 +94,7 @@ class Embedding(Module):
             raise ValueError(f"padding_idx must be within num_embeddings, got {padding_idx}")
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         weight = init.normal((num_embeddings, embedding_dim), dtype, generator(rng))
         if padding_idx is not None:
             weight[padding_idx] = 0

@@ -202,8 +202,12 @@ class LSTMCell(Cell):
     def checked_state(self, x: Tensor, state: Any) -> LSTMState:
         if not isinstance(state, (tuple, list)) or len(state) != 2:
             raise ShapeError(
-                f"the state of LSTMCell is a pair (h, c), got {type(state).__name__}"
-                + ("" if isinstance(state, Tensor) else f" {state!r:.60}")
+                "the state of LSTMCell is a pair (h, c), got "
+                + (
+                    f"{len(state)} parts"
+                    if isinstance(state, (tuple, list))
+                    else f"one array of shape {np.shape(state)}"
+                )
             )
         h, c = state
         return LSTMState(self._checked_part(x, h, "h"), self._checked_part(x, c, "c"))

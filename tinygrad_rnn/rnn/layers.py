@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -82,15 +83,20 @@ class Recurrent(Module):
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
-        self._rng = generator(rng)
+        self._rng = None if rng is None else generator(rng)
+        if _takes_rng(cell_class):
+            options["rng"] = generator(self._rng)
         self._cells: list[Any] = []
+        self._names: list[str] = []
         directions = 2 if bidirectional else 1
         for layer in range(num_layers):
             size = input_size if layer == 0 else hidden_size * directions
             for direction in range(directions):
-                cell = cell_class(size, hidden_size, rng=self._rng, **options)
+                cell = cell_class(size, hidden_size, **options)
                 self._cells.append(cell)
-                for name, parameter in cell.named_parameters():
+                parameters = dict(cell.named_parameters())
+                self._names = list(parameters)
+                for name, parameter in parameters.items():
                     setattr(self, self._flat_name(name, layer, direction), parameter)
 
     @staticmethod
@@ -98,10 +104,13 @@ class Recurrent(Module):
         return f"{name}_l{layer}" + ("_reverse" if direction else "")
 
     def _cell(self, layer: int, direction: int) -> Any:
-        """A layer's cell, with the parameters that this module has now."""
+        """A layer's cell, with the parameters and the mode that this module has now."""
         cell = self._cells[layer * (2 if self.bidirectional else 1) + direction]
-        for name in [n for n, _ in cell.named_parameters()]:
-            vars(cell)[name] = getattr(self, self._flat_name(name, layer, direction))
+        for name in self._names:
+            if "." not in name:
+                vars(cell)[name] = getattr(self, self._flat_name(name, layer, direction))
+        if cell.training is not self.training:
+            cell.train(self.training)
         return cell
 
     def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
@@ -160,7 +169,7 @@ class Recurrent(Module):
         count = self.num_layers * (2 if self.bidirectional else 1)
         if state is None:
             return [None] * count
-        model = self._cells[0].initial_state((x.shape[1],), self.dtype)
+        model = self._model_state(x, state, single)
         if not isinstance(model, tuple):
             part = self._checked_state(state, model, count, single, "hidden")
             return [part[k] for k in range(count)]
@@ -168,13 +177,26 @@ class Recurrent(Module):
             names = ", ".join(getattr(model, "_fields", [f"s{i}" for i in range(len(model))]))
             raise ShapeError(
                 f"{type(self).__name__}: the state is a tuple ({names}), got "
-                + (f"{len(state)} parts" if isinstance(state, (tuple, list)) else f"{state!r:.60}")
+                + (
+                    f"{len(state)} parts"
+                    if isinstance(state, (tuple, list))
+                    else f"one array of shape {np.shape(state)}"
+                )
             )
         parts = [
             self._checked_state(part, like, count, single, f"hidden[{i}]")
             for i, (part, like) in enumerate(zip(state, model, strict=True))
         ]
         return [_like(model, [part[k] for part in parts]) for k in range(count)]
+
+    def _model_state(self, x: Tensor, state: Any, single: bool) -> Any:
+        """A state of one cell, for its structure and shapes: the cell's own, or else as given."""
+        cell = self._cells[0]
+        if hasattr(cell, "initial_state"):
+            return cell.initial_state((x.shape[1],), self.dtype)
+        if isinstance(state, (tuple, list)):
+            return _like(state, [self._model_state(x, part, single) for part in state])
+        return np.zeros((x.shape[1], *np.shape(state)[1 if single else 2 :]), self.dtype)
 
     def _checked_state(self, part: Any, like: Tensor, count: int, single: bool, name: str) -> Any:
         kind = type(self).__name__
@@ -220,7 +242,14 @@ class Recurrent(Module):
 
 def _like(model: Any, parts: list[Any]) -> Any:
     """`parts` as a tuple of the same kind as `model`."""
-    return type(model)(*parts) if hasattr(model, "_fields") else tuple(parts)
+    return model._make(parts) if hasattr(model, "_make") else tuple(parts)
+
+
+def _takes_rng(cell_class: Any) -> bool:
+    """Whether a cell class can be given a random generator."""
+    made_by = cell_class.__init__ if isinstance(cell_class, type) else cell_class
+    parameters = inspect.signature(made_by).parameters
+    return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 class RNN(Recurrent):
