@@ -16,74 +16,95 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
+
+import tinygrad_rnn as tg
+
 T, H = 50, 32
 ROUNDS = 300
 
 
 def measure(threads: int) -> None:
-    import numpy as np
-
-    import tinygrad_rnn as tg
-
-    try:
-        import torch
-
-        torch.set_num_threads(threads)
-    except ImportError:
-        torch = None
-
     for batch in (1, 16):
         rng = np.random.default_rng(0)
         xs = rng.standard_normal((T, batch, H)).astype(np.float32)
         shapes = ((H, H), (H, H), (H,))
-        arrays = [(0.2 * rng.standard_normal(s)).astype(np.float32) for s in shapes]
-        Wx, Wh, b = (tg.Tensor(a, requires_grad=True) for a in arrays)
-        x = tg.Tensor(xs)
+        weights = [(0.2 * rng.standard_normal(s)).astype(np.float32) for s in shapes]
         h0 = np.zeros((batch, H), np.float32)
-
-        def tensor() -> None:
-            Wx.grad = Wh.grad = b.grad = None
-            h = tg.Tensor(h0)
-            for t in range(T):
-                h = tg.tanh(x[t] @ Wx + h @ Wh + b)
-            h.sum().backward()
-
-        def numpy() -> None:
-            Wx.grad = Wh.grad = b.grad = None
-            h = h0
-            for t in range(T):
-                h = np.tanh(xs[t] @ Wx + h @ Wh + b)
-            h.sum().backward()
-
-        def bare() -> None:
-            wx, wh, bias = arrays
-            hs = [h0]
-            for t in range(T):
-                hs.append(np.tanh(xs[t] @ wx + hs[-1] @ wh + bias))
-            g = np.ones_like(h0)
-            d_wx, d_wh, d_b = np.zeros_like(wx), np.zeros_like(wh), np.zeros_like(bias)
-            for t in reversed(range(T)):
-                g = g * (1 - hs[t + 1] * hs[t + 1])
-                d_b += g.sum(axis=0)
-                d_wx += xs[t].T @ g
-                d_wh += hs[t].T @ g
-                g = g @ wh.T
-
-        runs: dict[str, Callable[[], None]] = {"tensor": tensor, "numpy": numpy, "bare": bare}
-        if torch is not None:
-            weights = [torch.tensor(a, requires_grad=True) for a in arrays]
-            tx, th0 = torch.tensor(xs), torch.tensor(h0)
-
-            def pytorch() -> None:
-                wx, wh, bias = weights
-                wx.grad = wh.grad = bias.grad = None
-                h = th0
-                for t in range(T):
-                    h = torch.tanh(tx[t] @ wx + h @ wh + bias)
-                h.sum().backward()
-
-            runs["pytorch"] = pytorch
+        runs = {
+            "tensor": tensor_loop(tg.Tensor(xs), tg.Tensor(h0), weights),
+            "numpy": numpy_loop(xs, h0, weights),
+            "bare": bare_loop(xs, h0, weights),
+        }
+        try:
+            runs["pytorch"] = pytorch_loop(xs, h0, weights, threads)
+        except ImportError:
+            print("PyTorch isn't installed: nothing to compare with")
         report(threads, batch, medians(runs))
+
+
+def tensor_loop(xs: tg.Tensor, h0: tg.Tensor, weights: list[np.ndarray]) -> Callable[[], None]:
+    Wx, Wh, b = (tg.Tensor(w, requires_grad=True) for w in weights)
+
+    def run() -> None:
+        Wx.grad = Wh.grad = b.grad = None
+        h = h0
+        for t in range(T):
+            h = tg.tanh(xs[t] @ Wx + h @ Wh + b)
+        h.sum().backward()
+
+    return run
+
+
+def numpy_loop(xs: np.ndarray, h0: np.ndarray, weights: list[np.ndarray]) -> Callable[[], None]:
+    Wx, Wh, b = (tg.Tensor(w, requires_grad=True) for w in weights)
+
+    def run() -> None:
+        Wx.grad = Wh.grad = b.grad = None
+        h = h0
+        for t in range(T):
+            h = np.tanh(xs[t] @ Wx + h @ Wh + b)
+        h.sum().backward()
+
+    return run
+
+
+def bare_loop(xs: np.ndarray, h0: np.ndarray, weights: list[np.ndarray]) -> Callable[[], None]:
+    Wx, Wh, b = weights
+
+    def run() -> None:
+        hs = [h0]
+        for t in range(T):
+            hs.append(np.tanh(xs[t] @ Wx + hs[-1] @ Wh + b))
+        g = np.ones_like(h0)
+        d_Wx, d_Wh, d_b = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        for t in reversed(range(T)):
+            g = g * (1 - hs[t + 1] * hs[t + 1])
+            d_b += g.sum(axis=0)
+            d_Wx += xs[t].T @ g
+            d_Wh += hs[t].T @ g
+            g = g @ Wh.T
+
+    return run
+
+
+def pytorch_loop(
+    xs: np.ndarray, h0: np.ndarray, weights: list[np.ndarray], threads: int
+) -> Callable[[], None]:
+    import torch
+
+    torch.set_num_threads(threads)
+    Wx, Wh, b = (torch.tensor(w, requires_grad=True) for w in weights)
+    x, start = torch.tensor(xs), torch.tensor(h0)
+
+    def run() -> None:
+        Wx.grad = Wh.grad = b.grad = None
+        h = start
+        for t in range(T):
+            h = torch.tanh(x[t] @ Wx + h @ Wh + b)
+        h.sum().backward()
+
+    return run
 
 
 def medians(runs: dict[str, Callable[[], None]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from .core import errors
 from .core.context import enable_grad, no_grad, scope
 from .core.random import manual_seed
 from .derivatives import grad
+from .drawing import Graph, draw, graph
 from .ops import *
 from .tensor import Tensor, as_tensor, asarray
 

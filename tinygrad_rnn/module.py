@@ -67,6 +67,11 @@ class _Place:
         self.owner: Callable[[], Module | None] = lambda: None
 
     def take(self, name: str, owner: Module) -> None:
+        """The first name stays, as long as its module is there."""
+        if self.name is None or self.owner() is None:
+            self.move(name, owner)
+
+    def move(self, name: str, owner: Module) -> None:
         self.name = name
         self.owner = weakref.ref(owner)
 
@@ -129,8 +134,9 @@ class Module(metaclass=_ModuleType):
             return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for suffix, member in _members(value):
-            member._place.take(name + suffix, self)
+        if name[0] != "_":
+            for suffix, member in _members(value):
+                member._place.take(name + suffix, self)
         object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -153,6 +159,7 @@ class Module(metaclass=_ModuleType):
         for name, value in vars(self).items():
             if name[0] != "_":
                 for suffix, member in _members(value):
+                    member._place.take(name + suffix, self)  # it may have joined a list later
                     yield name + suffix, member
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -221,7 +228,7 @@ class Module(metaclass=_ModuleType):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters' values, by dotted name."""
-        return {name: p.data.copy() for name, p in self._all_named()}
+        return {name: p.data.copy() for name, p in self._all_named("", ())}
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True
@@ -238,7 +245,7 @@ class Module(metaclass=_ModuleType):
         Raises:
             ValueError: listing every missing, unexpected or misshapen entry. Nothing is changed.
         """
-        own = dict(self._all_named())
+        own = dict(self._all_named("", ()))
         missing = [n for n in own if n not in state_dict]
         unexpected = [n for n in state_dict if n not in own]
         arrays = {n: _bare(state_dict[n]) for n in own if n in state_dict}
@@ -260,12 +267,15 @@ class Module(metaclass=_ModuleType):
             own[name].data = np.array(array, dtype=own[name].dtype)
         return missing, unexpected
 
-    def _all_named(self) -> Iterator[tuple[str, Parameter]]:
+    def _all_named(self, prefix: str, outer: tuple[Module, ...]) -> Iterator[tuple[str, Parameter]]:
         """All parameters under all their names (a shared one has several)."""
-        for prefix, module in self.named_modules():
-            for name, member in module._own():
-                if isinstance(member, Parameter):
-                    yield (f"{prefix}.{name}" if prefix else name), member
+        members = list(self._own())
+        for name, member in members:
+            if isinstance(member, Parameter):
+                yield prefix + name, member
+        for name, member in members:
+            if isinstance(member, Module) and not any(member is m for m in (*outer, self)):
+                yield from member._all_named(f"{prefix}{name}.", (*outer, self))
 
     def extra_repr(self) -> str:
         """What stands in parentheses in the module's repr."""

@@ -36,8 +36,10 @@ class Optimizer:
             members = group["params"]
             members = [members] if isinstance(members, Tensor) else list(members)
             for p in members:
-                if not isinstance(p, Tensor) or not p.requires_grad or p._node is not None:
-                    raise GraphError(f"only leaves that require a gradient can be optimised: {p!r}")
+                if not isinstance(p, Tensor) or (p.requires_grad and p._node is not None):
+                    raise GraphError(
+                        f"only leaves can be optimised, not results of operations: {p!r}"
+                    )
             self.param_groups.append({**defaults, **group, "params": members})
         listed: set[Tensor] = set()
         for p in (p for group in self.param_groups for p in group["params"]):
@@ -224,6 +226,7 @@ def clip_grad_norm_(
     >>> round(float(np.linalg.norm(w.grad.data)), 4)
     1.0
     """
+    norm_type = float(norm_type)
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     grads = [p._grad for p in tensors if p._grad is not None]
     norms = [np.linalg.norm(g.data.ravel(), norm_type) for g in grads]

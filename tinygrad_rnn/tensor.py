@@ -17,7 +17,7 @@ from . import ops
 from .core import engine
 from .core.context import current
 from .core.errors import DtypeError, GraphError, ShapeError, UnsupportedOperation, did_you_mean
-from .core.graph import Changes, Node, Output, next_serial
+from .core.graph import Change, Node, Output
 from .core.primitive import implements, numpy_functions, register_tensor, wrap
 
 # Names that users bring from elsewhere, and what they are called here.
@@ -59,14 +59,14 @@ class Tensor:
     Tensor([[0., 0.]])
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_name", "_node", "_requires_grad", "changed")
+    __slots__ = ("__weakref__", "_data", "_grad", "_name", "_node", "_requires_grad", "change")
 
     _data: np.ndarray
     _grad: Tensor | None
     _name: str | None
     _node: Any
     _requires_grad: bool
-    changed: int
+    change: Change | None
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Tensor:
         self._requires_grad = made._requires_grad
         self._grad = None
         self._name = None
-        self.changed = 0
+        self.change = None
         if requires_grad:
             self.requires_grad = True
         if name is not None:
@@ -110,9 +110,13 @@ class Tensor:
 
     def mark_changed(self) -> None:
         """Records that the values were changed in place, so that a stale graph can be told."""
-        serial = next_serial()
-        (self if self._node is None else self._node).changed = serial
-        Changes.latest = serial
+        self._shared_change().mark()
+
+    def _shared_change(self) -> Change:
+        record: Any = self if self._node is None else self._node
+        if record.change is None:
+            record.change = Change()
+        return record.change
 
     @property
     def grad(self) -> Tensor | None:
@@ -149,7 +153,8 @@ class Tensor:
             if not value:
                 raise GraphError("the result of an operation can't be switched off: use .detach()")
             return
-        self._node = None
+        if self._node is not None:  # the record of a constant, which it no longer is
+            self.change, self._node = self._node.change, None
         self._requires_grad = bool(value)
 
     @property
@@ -214,6 +219,7 @@ class Tensor:
         """The same values, cut off from the graph."""
         result: Tensor = wrap(self._data)
         result._name = self.name
+        result.change = self._shared_change()
         return result
 
     # Gradients
@@ -305,7 +311,8 @@ class Tensor:
                 f"{self._called()} is a leaf that requires a gradient: {sign} on it must stand in "
                 f"`with tg.no_grad():`, or be written `.data {sign} ...`"
             )
-        ufunc(self._data, np.asarray(other), out=self._data, casting="same_kind")
+        value = other._data if isinstance(other, Tensor) else other
+        ufunc(self._data, value, out=self._data, casting="same_kind")
         self.mark_changed()
         return self
 
@@ -328,21 +335,22 @@ class Tensor:
         return ops.greater_equal(self, other)
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(self, other)
+        return ops.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(self, other)
+        return ops.bitwise_or(self, other)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(self)
+        return ops.invert(self)
+
+    __rand__ = __and__
+    __ror__ = __or__
 
     __hash__ = object.__hash__
 
     # Indexing and iteration
 
     def __getitem__(self, index: Any) -> Tensor:
-        if type(index) is not int and type(index) is not slice:
-            index = plain_index(index)
         return ops.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
@@ -418,7 +426,7 @@ class Tensor:
         self._name = state["name"]
         self._node = None
         self._grad = None
-        self.changed = 0
+        self.change = None
 
     # NumPy's protocols
 
@@ -440,8 +448,8 @@ class Tensor:
         if operation is not None and method == "__call__" and not kwargs:
             return operation(*inputs)
         out = kwargs.pop("out", None)
-        if method == "reduce" and ufunc in _REDUCTIONS:
-            return _REDUCTIONS[ufunc](*inputs, **{"axis": 0, **kwargs})
+        if method == "reduce" and ufunc in _REDUCTIONS and out is None:
+            return self.__array_function__(_REDUCTIONS[ufunc], (), inputs, {"axis": 0, **kwargs})
         if operation is None or method != "__call__" or kwargs:
             asked = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
             raise unsupported(asked, kwargs if operation is not None else {})
@@ -554,8 +562,6 @@ class Tensor:
 
     def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype; the gradient comes back in this one"""
-        if np.dtype(dtype).kind != "f":
-            return wrap(self._data.astype(dtype))
         return ops.astype(self, dtype)
 
     def copy(self) -> Tensor:
@@ -616,18 +622,6 @@ def copy_or_join(data: Any, dtype: Any) -> Any:
     return made if dtype is None else made.astype(dtype)
 
 
-def plain_index(index: Any) -> Any:
-    """An index with Tensors and lists as ndarrays, owned: changing them later changes nothing."""
-    if type(index) is tuple:
-        return tuple(plain_index(part) for part in index)
-    if isinstance(index, Tensor):
-        index = index._data
-    if isinstance(index, (np.ndarray, list)):
-        array = np.array(index)
-        return array if array.size else array.astype(np.intp)
-    return int(index) if isinstance(index, np.integer) else index
-
-
 def cotangent_of(output: Tensor, gradient: Any) -> Tensor:
     """The checked cotangent with which differentiation of `output` starts."""
     if not output._requires_grad:
@@ -662,11 +656,11 @@ def unsupported(asked: str, kwargs: dict[str, Any]) -> UnsupportedOperation:
 
 
 _REDUCTIONS: dict[Any, Any] = {
-    np.add: ops.sum,
-    np.maximum: ops.max,
-    np.minimum: ops.min,
-    np.logical_and: ops.all,
-    np.logical_or: ops.any,
+    np.add: np.sum,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
 }
 
 

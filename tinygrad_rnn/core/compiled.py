@@ -74,7 +74,10 @@ def compile_call(
         arguments="".join(_ARRAY.format(name=n, bit=bits.get(n, 0)) for n in arrays),
         names=_tuple(every),
         values=_tuple(f"{n}_value" if n in arrays else n for n in every),
-        records=_tuple(f"{n}_record" if n in arrays else n for n in every),
+        # a list that the caller changes later must not change what the rules see
+        records=_tuple(
+            f"{n}_record" if n in arrays else f"[*{n}] if type({n}) is list else {n}" for n in every
+        ),
     )
     space = {**names, **defaults, "forward": function}
     exec(compile(source, f"<call of {function.__name__}>", "exec"), space)

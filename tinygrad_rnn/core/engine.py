@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .compiled import OUT
-from .context import Context, within
+from .context import Context, current, within
 from .errors import GraphError, RuleError
-from .graph import At, Changes, Constant, Node, Output, leads_to
+from .graph import At, Change, Constant, Node, Output, leads_to
 from .primitive import is_tensor, wrap
 
 # What a cotangent belongs to: a node, one output of a node, or a leaf Tensor.
@@ -69,9 +70,13 @@ class Cotangents:
     def own(self, key: Key) -> Any:
         """What `key` has, in memory that nothing else refers to; None if it has nothing."""
         g = self.values.get(key)
-        if g is None or is_tensor(g) or key in self.owned:
+        if g is None or key in self.owned:
             return g
-        return np.array(g)
+        if not is_tensor(g):
+            return np.array(g)
+        if g._requires_grad and g._node is None:
+            return g.copy()  # the caller's own cotangent, come through unchanged
+        return wrap(np.array(g._data), g._node if g._requires_grad else None)
 
 
 def backward(
@@ -81,11 +86,11 @@ def backward(
     create_graph: bool = False,
 ) -> None:
     """Adds, to the `.grad` of every leaf that `outputs` depend on, its gradient."""
-    table = _walk(outputs, cotangents, None, retain_graph or create_graph, create_graph)
-    leaves = [leaf for leaf in table.values if is_tensor(leaf)]
-    for leaf in leaves:
-        g = _settle(table.own(leaf), leaf)
-        leaf._grad = g if leaf._grad is None else _plus(leaf._grad, g, create_graph)
+    with _recording(create_graph):
+        table = _walk(outputs, cotangents, None, retain_graph or create_graph, create_graph)
+        for leaf in [key for key in table.values if is_tensor(key)]:
+            g = _settle(table.own(leaf), leaf)
+            leaf._grad = g if leaf._grad is None else _plus(leaf._grad, g, create_graph)
 
 
 def gradients(
@@ -97,13 +102,19 @@ def gradients(
 ) -> list[Any]:
     """The gradient of each of `inputs`, or None where `outputs` don't depend on it."""
     keys = [key_of(x) for x in inputs]
-    table = _walk(outputs, cotangents, set(keys), retain_graph or create_graph, create_graph)
     found = []
-    for key, x in zip(keys, inputs, strict=True):
-        g = table.own(key)
-        table.owned.discard(key)  # an input that is listed twice gets two arrays
-        found.append(None if g is None else _settle(g, x))
+    with _recording(create_graph):
+        table = _walk(outputs, cotangents, set(keys), retain_graph or create_graph, create_graph)
+        for key, x in zip(keys, inputs, strict=True):
+            g = table.own(key)
+            table.owned.discard(key)  # an input that is listed twice gets two arrays
+            found.append(None if g is None else _settle(g, x))
     return found
+
+
+def _recording(create_graph: bool) -> AbstractContextManager[None]:
+    """Records what a pass under create_graph does, also within no_grad."""
+    return within(Context(True, current().scope)) if create_graph else nullcontext()
 
 
 def _walk(
@@ -137,7 +148,7 @@ def _walk(
                 captured[node] = g
         if g is None:
             continue
-        if node.serial < Changes.latest:
+        if node.serial < Change.latest:
             _check_unchanged(node)
         plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
         try:
@@ -239,10 +250,15 @@ def _check_unchanged(node: Node) -> None:
     for record, value in _saved_records(node):
         origin = record
         while True:
-            if getattr(origin, "changed", 0) > node.serial and (
-                origin is record
-                or not is_tensor(origin)
-                or np.may_share_memory(value, origin._data)
+            change = getattr(origin, "change", None)
+            if (
+                change is not None
+                and change.serial > node.serial
+                and (
+                    origin is record
+                    or not is_tensor(origin)
+                    or np.may_share_memory(value, origin._data)
+                )
             ):
                 raise GraphError(_CHANGED.format(name=_describe(origin), place=node.place))
             maker = origin.node if type(origin) is Output else origin
@@ -298,9 +314,9 @@ def _plus(old: Any, new: Any, create_graph: bool) -> Any:
 
 
 _SECOND_BACKWARD = (
-    "{place} has already been differentiated, and what its rule needs was released then. Usually "
-    "this is a recurrent state kept from the previous batch: cut it with state.detach() before "
-    "using it again. Or two losses share a graph: add them and call backward once."
+    "backward a second time through {place}: what its rule needs was released by the first pass. "
+    "Usually this is a recurrent state kept from the previous batch: cut it with state.detach() "
+    "before using it again. Or two losses share a graph: add them and call backward once."
 )
 
 _CHANGED = (

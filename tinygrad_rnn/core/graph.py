@@ -19,14 +19,22 @@ from .context import Scope, join_names
 next_serial = itertools.count(1).__next__
 
 
-class Changes:
-    """Serial number of the latest change that the library made to a Tensor's values in place.
+class Change:
+    """When the library last changed values in place; shared by all that show the same memory.
 
     Nodes and changes are numbered by the same counter: a value that a node kept is stale when its
-    Tensor's `changed` is larger than the node's serial number. Recording a node costs no more.
+    last change has a larger number than the node. Recording a node costs nothing for it.
     """
 
-    latest = 0
+    __slots__ = ("serial",)
+    latest = 0  # of all changes
+
+    def __init__(self) -> None:
+        self.serial = 0
+
+    def mark(self) -> None:
+        """A change has just been made."""
+        self.serial = Change.latest = next_serial()
 
 
 class Operation(Protocol):
@@ -53,13 +61,13 @@ class Node:
         name: given by `Tensor.named`, for pictures and traces.
         scope: where it was made.
         serial: its number in the order of creation.
-        changed: number of the latest change made to its result in place.
+        change: when its result was last changed in place, or None.
     """
 
     __slots__ = (
         "__weakref__",
         "arguments",
-        "changed",
+        "change",
         "dtype",
         "name",
         "operation",
@@ -89,7 +97,7 @@ class Node:
         self.scope = scope
         self.name: str | None = None
         self.serial = next_serial()
-        self.changed = 0
+        self.change: Change | None = None
 
     @property
     def place(self) -> str:
@@ -104,7 +112,7 @@ class Node:
 class Output:
     """One of several results of a node."""
 
-    __slots__ = ("changed", "dtype", "index", "name", "node", "shape")
+    __slots__ = ("change", "dtype", "index", "name", "node", "shape")
 
     def __init__(self, node: Node, index: int, shape: tuple[int, ...], dtype: Any) -> None:
         self.node = node
@@ -112,19 +120,19 @@ class Output:
         self.shape = shape
         self.dtype = dtype
         self.name: str | None = None
-        self.changed = 0
+        self.change: Change | None = None
 
 
 class Constant:
     """An array without a gradient: what it was, without its values."""
 
-    __slots__ = ("changed", "dtype", "name", "shape")
+    __slots__ = ("change", "dtype", "name", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, name: str | None = None) -> None:
         self.shape = shape
         self.dtype = dtype
         self.name = name
-        self.changed = 0
+        self.change: Change | None = None
 
 
 class At(NamedTuple):

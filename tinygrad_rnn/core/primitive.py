@@ -245,7 +245,7 @@ def wrap(data: Any, node: Node | Output | None = None) -> Any:
     tensor._requires_grad = node is not None
     tensor._grad = None
     tensor._name = None
-    tensor.changed = 0
+    tensor.change = None
     return tensor
 
 
@@ -288,6 +288,7 @@ def _without_node(out: Any) -> Any:
 def _constant(tensor: Any) -> Constant:
     """The record of a Tensor without a gradient, made when it is first used."""
     record = Constant(tensor._data.shape, tensor._data.dtype, tensor._name)
+    record.change = tensor.change
     tensor._node = record
     return record
 

@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..core.errors import DtypeError, ShapeError
 from ..ops import linear, relu, sigmoid, tanh
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, asarray
 
 __all__ = [
     "cross_entropy",
@@ -107,7 +107,7 @@ def cross_entropy(
     >>> round(float(tg.nn.functional.cross_entropy(x, [0, 1])), 4)
     0.1269
     """
-    x = as_tensor(input)
+    x = asarray(input)
     y = as_tensor(target).data
     axis = 0 if x.ndim == 1 else 1
     classes = x.shape[axis] if x.ndim else 0
@@ -126,7 +126,7 @@ def cross_entropy(
         raise IndexError(f"cross_entropy: target {wrong} is no class (0 … {classes - 1})")
     log_p = ops.moveaxis(ops.log_softmax(x, axis), axis, -1)
     safe = np.where(counts, y, 0)
-    weights = np.ones(classes) if weight is None else np.asarray(as_tensor(weight).data)
+    weights = np.ones(classes) if weight is None else asarray(weight)
     if weights.shape != (classes,):
         raise ShapeError(
             f"cross_entropy: weight needs the shape {(classes,)}, one number for each class, got "

@@ -45,6 +45,9 @@ class Linear(Module):
         dtype: Any = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if size < 0:
+                raise ValueError(f"{name} must not be negative, got {size}")
         rng = generator(rng)
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
         self.in_features = in_features
@@ -161,7 +164,9 @@ class Sequential(Module):
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, i: int) -> Any:
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return Sequential(*list(self)[i])
         if not -self._length <= i < self._length:
             raise IndexError(f"Sequential has {self._length} layers, no layer {i}")
         return getattr(self, str(i % self._length))

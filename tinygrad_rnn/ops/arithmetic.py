@@ -62,7 +62,9 @@ def _power_vjp_a(g: Any, a: Any, b: Any) -> Any:
 
 
 def _power_vjp_b(g: Any, a: Any, b: Any, out: Any) -> Any:
-    flat = (a == 0) & (b >= 0)
+    if isinstance(a, (int, float)):
+        a = np.asarray(a, g.dtype)  # a Python number is weak, its logarithm would not be
+    flat = np.logical_and(a == 0, b >= 0)
     return np.where(flat, 0, g * out * np.log(np.where(flat, 1, a)))
 
 
@@ -93,7 +95,7 @@ def sqrt(x: Array) -> Array:
 sqrt.vjp(x=lambda g, out: g / (2 * out))
 
 
-@primitive(numpy=(np.absolute, np.fabs))
+@primitive(numpy=np.absolute)
 def absolute(x: Array) -> Array:
     """out = |x|; the derivative at 0 is 0"""
     return np.absolute(x)
@@ -118,8 +120,8 @@ def maximum(a: Array, b: Array) -> Array:
 
 
 maximum.vjp(
-    a=lambda g, a, b: g * ((a > b) + 0.5 * (a == b)),
-    b=lambda g, a, b: g * ((b > a) + 0.5 * (a == b)),
+    a=lambda g, a, b: np.where(a == b, 0.5 * g, np.where(a > b, g, 0)),
+    b=lambda g, a, b: np.where(a == b, 0.5 * g, np.where(b > a, g, 0)),
 )
 
 
@@ -130,8 +132,8 @@ def minimum(a: Array, b: Array) -> Array:
 
 
 minimum.vjp(
-    a=lambda g, a, b: g * ((a < b) + 0.5 * (a == b)),
-    b=lambda g, a, b: g * ((b < a) + 0.5 * (a == b)),
+    a=lambda g, a, b: np.where(a == b, 0.5 * g, np.where(a < b, g, 0)),
+    b=lambda g, a, b: np.where(a == b, 0.5 * g, np.where(b < a, g, 0)),
 )
 
 
@@ -174,22 +176,40 @@ def greater_equal(a: Array, b: Array) -> Array:
     return np.greater_equal(a, b)
 
 
-@primitive(numpy=(np.logical_and, np.bitwise_and))
+@primitive(numpy=np.logical_and)
 def logical_and(a: Array, b: Array) -> Array:
-    """out = a and b, on booleans"""
+    """out = whether both a and b are nonzero"""
     return np.logical_and(a, b)
 
 
-@primitive(numpy=(np.logical_or, np.bitwise_or))
+@primitive(numpy=np.logical_or)
 def logical_or(a: Array, b: Array) -> Array:
-    """out = a or b, on booleans"""
+    """out = whether a or b is nonzero"""
     return np.logical_or(a, b)
 
 
-@primitive(numpy=(np.logical_not, np.invert))
+@primitive(numpy=np.logical_not)
 def logical_not(x: Array) -> Array:
-    """out = not x, on booleans"""
+    """out = whether x is zero"""
     return np.logical_not(x)
+
+
+@primitive(numpy=np.bitwise_and)
+def bitwise_and(a: Array, b: Array) -> Array:
+    """out = a & b, bit by bit of integers; both, of booleans"""
+    return np.bitwise_and(a, b)
+
+
+@primitive(numpy=np.bitwise_or)
+def bitwise_or(a: Array, b: Array) -> Array:
+    """out = a | b, bit by bit of integers; either, of booleans"""
+    return np.bitwise_or(a, b)
+
+
+@primitive(numpy=np.invert)
+def invert(x: Array) -> Array:
+    """out = ~x, bit by bit of integers; not, of booleans"""
+    return np.invert(x)
 
 
 @primitive(numpy=np.isnan)

@@ -44,8 +44,10 @@ def sigmoid(x: Array) -> Array:
     >>> tg.sigmoid(tg.Tensor([-1000.0, 0.0, 1000.0]))
     Tensor([0. , 0.5, 1. ])
     """
-    small = np.exp(-np.absolute(x))  # never overflows
-    return np.where(np.less(x, 0), small, 1) / (1 + small)
+    with np.errstate(over="ignore"):  # e⁻ˣ = inf gives 0, which is right
+        out = np.exp(np.negative(x))
+    out += 1
+    return np.divide(1, out)
 
 
 sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
@@ -61,9 +63,21 @@ relu.vjp(x=lambda g, out: np.where(out <= 0, 0, g))
 
 
 @primitive()
-def astype(x: Array, dtype: Any) -> Array:
-    """out = x in another dtype; the gradient comes back in the dtype of x"""
+def _astype(x: Array, dtype: Any) -> Array:
     return np.asarray(x).astype(dtype, copy=False)
 
 
-astype.vjp(x=lambda g, x_dtype: g.astype(x_dtype))
+_astype.vjp(x=lambda g, x_dtype: g.astype(x_dtype))
+
+
+@primitive()
+def _truncated(x: Array, dtype: Any) -> Array:
+    return np.asarray(x).astype(dtype)
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """out = x in another dtype; the gradient comes back in the dtype of x
+
+    Integers and booleans have no gradient.
+    """
+    return (_astype if np.dtype(dtype).kind == "f" else _truncated)(x, dtype)

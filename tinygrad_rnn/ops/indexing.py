@@ -16,12 +16,35 @@ def _place(g: Any, index: Any, shape: Any) -> Any:
 
 
 @primitive(view=True, hint=lambda x, index: "")
-def getitem(x: Array, index: Any) -> Array:
-    """out = x[index], with any index that NumPy takes"""
+def _getitem(x: Array, index: Any) -> Array:
     return x[index]
 
 
-getitem.vjp(x=lambda g, index, x_shape: _place(g, index, x_shape))
+_getitem.vjp(x=lambda g, index, x_shape: _place(g, index, x_shape))
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """out = x[index], with any index that NumPy takes
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.getitem(tg.Tensor([1.0, 2.0, 3.0]), [0, 0, 2])
+    Tensor([1., 1., 3.])
+    """
+    if type(index) is not int and type(index) is not slice:
+        index = _owned(index)
+    return _getitem(x, index)
+
+
+def _owned(index: Any) -> Any:
+    """An index with its lists and Tensors as new ndarrays: changing those later changes nothing."""
+    if type(index) is tuple:
+        return tuple([_owned(part) for part in index])
+    if is_tensor(index):
+        index = index._data
+    if isinstance(index, (np.ndarray, list)):
+        array = np.array(index)
+        return array if array.size else array.astype(array.dtype if array.dtype == bool else int)
+    return int(index) if isinstance(index, np.integer) else index
 
 
 @primitive()
@@ -86,4 +109,4 @@ def embedding(input: Any, weight: Any) -> Any:
         raise IndexError(
             f"embedding: index {wrong} is outside 0 … {rows - 1} (weight has {rows} rows)"
         )
-    return getitem(weight, ids.copy())
+    return getitem(weight, ids)

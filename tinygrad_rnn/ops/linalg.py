@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ def _transposed(x: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     """All leading axes as one."""
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _matmul_vjp_a(g: Any, a_shape: Any, b: Any) -> Any:
@@ -81,7 +82,7 @@ matmul.vjp(a=_matmul_vjp_a, b=_matmul_vjp_b)
 
 
 def _flat(b: Any) -> Any:
-    return np.moveaxis(b, -2, 0).reshape((b.shape[-2], -1))
+    return np.moveaxis(b, -2, 0).reshape((b.shape[-2], math.prod(b.shape[:-2]) * b.shape[-1]))
 
 
 def _dot_vjp_a(g: Any, a_shape: Any, b: Any) -> Any:
@@ -90,7 +91,7 @@ def _dot_vjp_a(g: Any, a_shape: Any, b: Any) -> Any:
     if b.ndim <= 2:
         return _matmul_vjp_a(g, a_shape, b)
     flat = _flat(b)
-    return (g.reshape((-1, flat.shape[1])) @ flat.T).reshape(a_shape)
+    return (g.reshape((math.prod(a_shape[:-1]), flat.shape[1])) @ flat.T).reshape(a_shape)
 
 
 def _dot_vjp_b(g: Any, a: Any, b_shape: Any) -> Any:
@@ -98,8 +99,8 @@ def _dot_vjp_b(g: Any, a: Any, b_shape: Any) -> Any:
         return g * a
     if len(b_shape) <= 2:
         return _matmul_vjp_b(g, a, b_shape)
-    rows = a.reshape((-1, a.shape[-1]))
-    flat = rows.T @ g.reshape((rows.shape[0], -1))
+    rows = _rows(a)
+    flat = rows.T @ g.reshape((rows.shape[0], math.prod(b_shape[:-2]) * b_shape[-1]))
     outer = (b_shape[-2], *b_shape[:-2], b_shape[-1])
     return np.moveaxis(flat.reshape(outer), 0, -2)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core.primitive import Array, primitive
@@ -38,6 +40,9 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     return out if keepdims else np.squeeze(out, axis=axis)
 
 
-logsumexp.vjp(
-    x=lambda g, x, out, axis: restore(g, x.shape, axis) * np.exp(x - restore(out, x.shape, axis))
-)
+def _logsumexp_vjp(g: Any, x: Any, out: Any, axis: Axis) -> Any:
+    with np.errstate(invalid="ignore"):  # where all x are -inf the gradient is NaN, as in PyTorch
+        return restore(g, x.shape, axis) * np.exp(x - restore(out, x.shape, axis))
+
+
+logsumexp.vjp(x=_logsumexp_vjp)

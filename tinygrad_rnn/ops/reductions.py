@@ -59,7 +59,10 @@ mean.vjp(a=lambda g, a_shape, axis: spread(g / count_of(a_shape, axis), a_shape,
 
 def _extreme_vjp(g: Any, a: Any, out: Any, axis: Axis) -> Any:
     chosen = a == restore(out, a.shape, axis)
-    share = restore(g, a.shape, axis) / chosen.sum(axis=axis, keepdims=True)
+    if np.isnan(out).any():  # NaN is an extreme, but equals nothing
+        chosen = chosen | np.isnan(a)
+    count = chosen.sum(axis=axis, keepdims=True).astype(g.dtype)
+    share = restore(g, a.shape, axis) / count
     return np.where(chosen, share, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -32,5 +33,5 @@ def dropout(x: Any, p: float = 0.5, rng: np.random.Generator | int | None = None
 
 def check_probability(p: float) -> None:
     """Raises unless p is a number from 0 to 1."""
-    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+    if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 <= p <= 1:
         raise ValueError(f"dropout should be a number from 0 to 1, the share to drop; got {p!r}")

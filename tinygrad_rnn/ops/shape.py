@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import ShapeError
 from ..core.primitive import Array, implements, primitive
 
 
@@ -140,44 +142,21 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return _stack(axis, *arrays)
 
 
-def _concatenate_hint(axis: int | None, *arrays: Any) -> str:
-    shapes = ", ".join(str(np.shape(a)) for a in arrays)
-    return f"all axes but axis {axis} must be equal, got {shapes}"
-
-
-@primitive(hint=_concatenate_hint)
-def _concatenate(axis: int, *arrays: Array) -> Array:
-    return np.concatenate(arrays, axis)
-
-
-def _concatenate_vjp(g: Any, axis: int, arrays: Any) -> Any:
-    ends = np.cumsum([a.shape[axis] for a in arrays])[:-1]
-    return split(g, [int(end) for end in ends], axis)
-
-
-_concatenate.vjp(arrays=_concatenate_vjp)
-
-
-@implements(np.concatenate, np.concat)
-def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
-    """out = arrays joined end to end along `axis` (all flattened first if it is None)"""
-    if axis is None:
-        return _concatenate(0, *(ravel(a) for a in arrays))
-    return _concatenate(axis, *arrays)
-
-
 @primitive(view=True)
 def _split(ary: Array, bounds: tuple[int, ...], axis: int) -> Array:
-    return tuple(np.split(ary, bounds, axis))
+    ary = np.asarray(ary)
+    before = (slice(None),) * (axis % ary.ndim)
+    edges = [0, *bounds, ary.shape[axis]]
+    indices = [(*before, slice(a, b)) for a, b in itertools.pairwise(edges)]
+    return tuple([ary[index] for index in indices])
 
 
 def _split_vjp(g: Any, ary_shape: Any, ary_dtype: Any, bounds: Any, axis: int) -> Any:
-    length = ary_shape[axis]
-    edges = [0, *(slice(b).indices(length)[1] for b in bounds), length]
+    edges = [0, *bounds, ary_shape[axis]]
+    shape = list(ary_shape)
     parts = []
     for part, start, end in zip(g, edges, edges[1:], strict=False):
-        shape = list(ary_shape)
-        shape[axis] = end - start if end > start else 0
+        shape[axis] = end - start
         parts.append(np.zeros(shape, ary_dtype) if part is None else part)
     return concatenate(parts, axis)
 
@@ -193,12 +172,46 @@ def split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
     >>> tg.split(tg.Tensor([1.0, 2.0, 3.0, 4.0]), 2)
     [Tensor([1., 2.]), Tensor([3., 4.])]
     """
+    shape = np.shape(ary)
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"split: no axis {axis} in the shape {shape}")
+    length = shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
-        length = np.shape(ary)[axis]
         sections = int(indices_or_sections)
         if sections < 1 or length % sections:
-            raise ValueError(f"split: {length} elements on axis {axis} don't divide by {sections}")
-        bounds = tuple(range(length // sections, length, length // sections))
-    else:
-        bounds = tuple(int(i) for i in indices_or_sections)
-    return list(_split(ary, bounds, axis))
+            raise ShapeError(f"split: {length} elements on axis {axis} don't divide by {sections}")
+        step = length // sections
+        return list(_split(ary, tuple(step * i for i in range(1, sections)), axis))
+    bounds = tuple(int(i) for i in indices_or_sections)
+    edges = [0, *bounds, length]
+    if sorted(edges) == edges:
+        return list(_split(ary, bounds, axis))
+    # Indices that go back or beyond the end: sections may overlap, so each is a slice of its own.
+    before = (slice(None),) * (axis % len(shape))
+    indices = [(*before, slice(a, b)) for a, b in itertools.pairwise(edges)]
+    return [ary[index] for index in indices]
+
+
+def _concatenate_hint(axis: int, bounds: Any, *arrays: Any) -> str:
+    shapes = ", ".join(str(np.shape(a)) for a in arrays)
+    return f"all axes but axis {axis} must be equal, got {shapes}"
+
+
+@primitive(hint=_concatenate_hint)
+def _concatenate(axis: int, bounds: tuple[int, ...], *arrays: Array) -> Array:
+    return np.concatenate(arrays, axis)
+
+
+_concatenate.vjp(arrays=lambda g, bounds, axis: split(g, bounds, axis))
+
+
+@implements(np.concatenate, np.concat)
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
+    """out = arrays joined end to end along `axis` (all flattened first if it is None)"""
+    if axis is None:
+        return concatenate([ravel(a) for a in arrays])
+    shapes = [np.shape(a) for a in arrays]
+    if not shapes or any(not -len(shape) <= axis < len(shape) for shape in shapes):
+        raise ShapeError(f"concatenate: no axis {axis} to join along in the shapes {shapes}")
+    bounds = tuple(itertools.accumulate(shape[axis] for shape in shapes[:-1]))
+    return _concatenate(axis, bounds, *arrays)

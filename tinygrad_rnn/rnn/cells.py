@@ -67,7 +67,7 @@ class Cell(Module):
 
     def initial_state(self, batch: tuple[int, ...], dtype: Any) -> Any:
         """Zeros, of shape (*batch, hidden_size)."""
-        return Tensor(np.zeros((*batch, self.hidden_size), dtype))
+        return Tensor(np.zeros((*batch, self.hidden_size), dtype), name="h0")
 
     def checked(self, x: Any, state: Any) -> tuple[Tensor, Any]:
         """Input and state in the cell's dtype, the state filled in if it is None."""
@@ -197,7 +197,8 @@ class LSTMCell(Cell):
         return LSTMState(h, c)
 
     def initial_state(self, batch: tuple[int, ...], dtype: Any) -> LSTMState:
-        return LSTMState(super().initial_state(batch, dtype), super().initial_state(batch, dtype))
+        h, c = super().initial_state(batch, dtype), super().initial_state(batch, dtype)
+        return LSTMState(h, c.named("c0"))
 
     def checked_state(self, x: Tensor, state: Any) -> LSTMState:
         if not isinstance(state, (tuple, list)) or len(state) != 2:

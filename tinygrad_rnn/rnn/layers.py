@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.context import scope
-from ..core.errors import ShapeError
+from ..core.errors import ShapeError, did_you_mean
 from ..core.random import generator
 from ..module import Module, floating
 from ..ops import concatenate, dropout, expand_dims, stack, swapaxes
@@ -65,18 +65,7 @@ class Recurrent(Module):
         rng: np.random.Generator | int | None = None,
         **options: Any,
     ) -> None:
-        check_probability(dropout)
-        if isinstance(num_layers, bool) or not isinstance(num_layers, (int, np.integer)):
-            raise TypeError(f"num_layers should be of type int, got: {type(num_layers).__name__}")
-        if num_layers <= 0:
-            raise ValueError("num_layers must be greater than zero")
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero "
-                f"dropout expects num_layers greater than 1, but got dropout={dropout} and "
-                f"num_layers={num_layers}",
-                stacklevel=3,
-            )
+        _check_layers(num_layers, dropout, stacklevel=4 if type(self) is Recurrent else 5)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -84,20 +73,42 @@ class Recurrent(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self._rng = None if rng is None else generator(rng)
-        if _takes_rng(cell_class):
-            options["rng"] = generator(self._rng)
         self._cells: list[Any] = []
-        self._names: list[str] = []
-        directions = 2 if bidirectional else 1
-        for layer in range(num_layers):
-            size = input_size if layer == 0 else hidden_size * directions
+        self._names: list[str] = []  # of the parameters of a cell
+        self._make_cells(cell_class, self._cell_options(cell_class, options))
+
+    def _cell_options(self, cell_class: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """What each cell is made with, besides its sizes."""
+        accepted = _arguments(cell_class)
+        for name in options:
+            if accepted is not None and name not in accepted:
+                known = [*inspect.signature(Recurrent.__init__).parameters, *accepted]
+                raise TypeError(
+                    f"{type(self).__name__} of {cell_class.__name__} has no argument {name!r}."
+                    + did_you_mean(name, known)
+                )
+        takes_rng = accepted is None or "rng" in accepted
+        return {**options, "rng": generator(self._rng)} if takes_rng else options
+
+    def _make_cells(self, cell_class: Any, options: dict[str, Any]) -> None:
+        """Makes the cell of each layer and direction, and its parameters this module's."""
+        directions = 2 if self.bidirectional else 1
+        for layer in range(self.num_layers):
+            size = self.hidden_size * directions if layer else self.input_size
             for direction in range(directions):
-                cell = cell_class(size, hidden_size, **options)
+                cell = cell_class(size, self.hidden_size, **options)
                 self._cells.append(cell)
                 parameters = dict(cell.named_parameters())
                 self._names = list(parameters)
                 for name, parameter in parameters.items():
-                    setattr(self, self._flat_name(name, layer, direction), parameter)
+                    flat = self._flat_name(name, layer, direction)
+                    setattr(self, flat, parameter)
+                    parameter._place.move(flat, self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for name, parameter in self._own():
+            parameter._place.move(name, self)
 
     @staticmethod
     def _flat_name(name: str, layer: int, direction: int) -> str:
@@ -171,6 +182,10 @@ class Recurrent(Module):
             return [None] * count
         model = self._model_state(x, state, single)
         if not isinstance(model, tuple):
+            if isinstance(state, (tuple, list)):
+                raise ShapeError(
+                    f"{type(self).__name__}: the state is one array, got {len(state)} parts"
+                )
             part = self._checked_state(state, model, count, single, "hidden")
             return [part[k] for k in range(count)]
         if not isinstance(state, (tuple, list)) or len(state) != len(model):
@@ -227,6 +242,8 @@ class Recurrent(Module):
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
+        if type(self) is Recurrent:
+            text = f"{type(self._cells[0]).__name__}, {text}"
         for name, default in (
             ("num_layers", 1),
             ("bias", True),
@@ -245,11 +262,29 @@ def _like(model: Any, parts: list[Any]) -> Any:
     return model._make(parts) if hasattr(model, "_make") else tuple(parts)
 
 
-def _takes_rng(cell_class: Any) -> bool:
-    """Whether a cell class can be given a random generator."""
-    made_by = cell_class.__init__ if isinstance(cell_class, type) else cell_class
+def _check_layers(num_layers: Any, dropout: Any, stacklevel: int) -> None:
+    check_probability(dropout)
+    if isinstance(num_layers, bool) or not isinstance(num_layers, (int, np.integer)):
+        raise TypeError(f"num_layers should be of type int, got: {type(num_layers).__name__}")
+    if num_layers <= 0:
+        raise ValueError("num_layers must be greater than zero")
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
+            f"expects num_layers greater than 1, but got dropout={dropout} and "
+            f"num_layers={num_layers}",
+            stacklevel=stacklevel,
+        )
+
+
+def _arguments(cell_class: Any) -> list[str] | None:
+    """The names of the arguments that a cell class takes; None if it takes any."""
+    made_by: Any = cell_class
+    if isinstance(cell_class, type):
+        made_by = cell_class.__init__  # type: ignore[misc]
     parameters = inspect.signature(made_by).parameters
-    return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return None if takes_any else list(parameters)
 
 
 class RNN(Recurrent):

@@ -9,6 +9,7 @@ from ..core.context import scope
 from ..core.errors import ShapeError
 from ..module import Module
 from ..ops import stack, unstack
+from ..tensor import Tensor, asarray
 
 
 def scan(
@@ -38,6 +39,7 @@ def scan(
     >>> ys.tolist()
     [[1.0], [1.5], [1.75]]
     """
+    xs = asarray(xs)
     if xs.ndim == 0 or not len(xs):
         raise ShapeError("scan: expected a sequence of at least one step, with time as first axis")
     if state is None:
@@ -48,6 +50,9 @@ def scan(
     step = cell.forward if isinstance(cell, Module) else cell
     output = getattr(cell, "output", _first)
     inputs = unstack(xs)
+    for x_t in inputs:
+        if isinstance(x_t, Tensor):
+            x_t.named("x")
     outputs: list[Any] = [None] * len(inputs)
     for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
         with scope(f"t={t}"):

@@ -1,0 +1,217 @@
+"""From Tensors to plain data: the nodes and edges that lead to them.
+
+No step of it is recursive, and the numbering depends on the graph alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..core.context import Scope
+from ..core.graph import Constant, Node, Output
+from ..tensor import Tensor
+from .records import GraphEdge, GraphNode, Shape
+from .steps import outside_steps
+
+# How an operation reads whose first operand is a plain number.
+_INFIX = {"subtract": "-", "divide": "/", "power": "^"}
+_LONGEST_VALUE = 24
+
+
+def collect(
+    outputs: Iterable[Tensor],
+) -> tuple[tuple[GraphNode, ...], tuple[GraphEdge, ...]]:
+    """The nodes and edges that lead to `outputs`, in canonical order."""
+    records = [tensor if tensor._node is None else tensor._node for tensor in outputs]
+    survey = _Survey()
+    for node in sorted(_operations(records), key=lambda n: n.serial):
+        survey.add_operation(node)
+    for record in records:
+        survey.add_output(record)
+    return tuple(survey.nodes()), tuple(survey.edges)
+
+
+def _operations(records: Iterable[Any]) -> set[Node]:
+    """All operations that lead to `records`."""
+    found: set[Node] = set()
+    pending = [_maker(record) for record in records]
+    while pending:
+        record = pending.pop()
+        if isinstance(record, Node) and record not in found:
+            found.add(record)
+            pending.extend(_maker(a) for a in record.arguments)
+    return found
+
+
+def _maker(record: Any) -> Any:
+    return record.node if isinstance(record, Output) else record
+
+
+def _is_array(argument: Any) -> bool:
+    return isinstance(argument, (Node, Output, Constant, Tensor))
+
+
+class _Survey:
+    """Numbers the records of a graph and notes how they are connected."""
+
+    def __init__(self) -> None:
+        self.edges: list[GraphEdge] = []
+        # By identity: records have no value to compare, and the graph keeps them alive.
+        self._ids: dict[int, str] = {}
+        self._records: list[Any] = []
+        self._places: dict[int, tuple[str, ...]] = {}
+        self._paths: dict[int, tuple[str, ...]] = {}
+        self._outputs: set[int] = set()
+
+    def add_operation(self, node: Node) -> None:
+        path = self._path(node.scope)
+        arrays = [(i, a) for i, a in enumerate(node.arguments) if _is_array(a)]
+        for _, argument in arrays:
+            if not isinstance(argument, (Node, Output)):
+                self._add_use(argument, path)
+        target = self._number(node)
+        self._places[id(node)] = path
+        for position, argument in arrays:
+            self.edges.append(self._edge(argument, target, _argument_name(node, position)))
+
+    def add_output(self, record: Any) -> None:
+        maker = _maker(record)
+        self._number(maker)
+        self._places.setdefault(id(maker), ())
+        self._outputs.add(id(maker))
+
+    def _number(self, record: Any) -> str:
+        if id(record) not in self._ids:
+            self._ids[id(record)] = f"n{len(self._records)}"
+            self._records.append(record)
+        return self._ids[id(record)]
+
+    def _add_use(self, leaf: Any, path: tuple[str, ...]) -> None:
+        """A leaf stands in the innermost box that all its uses are in."""
+        self._number(leaf)
+        known = self._places.get(id(leaf), path)
+        self._places[id(leaf)] = _common(known, path)
+
+    def _edge(self, argument: Any, target: str, name: str) -> GraphEdge:
+        source = self._ids[id(_maker(argument))]
+        if not isinstance(argument, Output):
+            return GraphEdge(source, target, name)
+        label = argument.name or f"[{argument.index}]"
+        return GraphEdge(source, target, name, argument.index, label)
+
+    def _path(self, scope: Scope) -> tuple[str, ...]:
+        path = self._paths.get(id(scope))
+        if path is None:
+            path = self._paths[id(scope)] = scope.names()
+        return path
+
+    def nodes(self) -> Iterator[GraphNode]:
+        for record in self._records:
+            ident, place = self._ids[id(record)], self._places[id(record)]
+            is_output = id(record) in self._outputs
+            if isinstance(record, Node):
+                yield _operation(record, ident, place, is_output)
+            else:
+                yield _leaf(record, ident, place, is_output)
+
+
+def _operation(node: Node, ident: str, place: tuple[str, ...], is_output: bool) -> GraphNode:
+    several = isinstance(node.dtype, tuple)
+    shapes: tuple[Shape, ...] = node.shape if several else (node.shape,)
+    dtypes = node.dtype if several else (node.dtype,)
+    return GraphNode(
+        id=ident,
+        kind="operation",
+        label=node.operation.name,
+        name=node.name,
+        detail=_plain_arguments(node),
+        shapes=shapes,
+        dtypes=tuple([_dtype_text(d) for d in dtypes]),
+        scope=place,
+        backward=node.scope.backward,
+        is_output=is_output,
+    )
+
+
+def _leaf(record: Any, ident: str, place: tuple[str, ...], is_output: bool) -> GraphNode:
+    learnt = bool(getattr(record, "requires_grad", False))
+    return GraphNode(
+        id=ident,
+        kind="parameter" if learnt else "input",
+        label="parameter" if learnt else "input" if record.shape else "constant",
+        name=record.name,
+        shapes=(record.shape,),
+        dtypes=(_dtype_text(record.dtype),),
+        scope=outside_steps(place) if learnt else place,
+        is_output=is_output,
+    )
+
+
+# NumPy takes longer to spell a dtype than the rest of a node takes to make.
+_dtype_text = functools.cache(str)
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    if a == b:
+        return a
+    length = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        length += 1
+    return a[:length]
+
+
+def _argument_name(node: Node, position: int) -> str:
+    names = node.operation.names
+    if len(node.arguments) == len(names):
+        return names[position]
+    first = len(names) - 1  # of the arrays of an operation on any number of them
+    return names[position] if position < first else f"{names[first]}[{position - first}]"
+
+
+def _plain_arguments(node: Node) -> str:
+    """The arguments that are not arrays, as in ``axis=0``, ``2`` or ``[:, 0]``."""
+    operation, parts = node.operation, []
+    for position, value in enumerate(node.arguments):
+        if _is_array(value) or value is None or value is False:
+            continue
+        name = _argument_name(node, position)
+        text = _short(value)
+        if name in operation.arrays:
+            sign = _INFIX.get(operation.name) if position == 0 else None
+            parts.append(f"{text} {sign} ·" if sign else text)
+        elif name == "index":
+            parts.append(f"[{_short(value, brackets=False)}]")
+        else:
+            parts.append(f"{name}={text}")
+    return " ".join(parts)
+
+
+def _short(value: Any, brackets: bool = True) -> str:
+    text = _plain(value, brackets)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _plain(value: Any, brackets: bool = True) -> str:
+    """A plain value as text that doesn't depend on the run: no address, no array's values."""
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(_plain(v) for v in value[:_LONGEST_VALUE])
+        comma = "," if brackets and len(value) == 1 else ""
+        return f"({inner}{comma})" if brackets else inner
+    if isinstance(value, slice):
+        ends = [value.start, value.stop] + ([value.step] if value.step is not None else [])
+        return ":".join("" if e is None else _plain(e) for e in ends)
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (np.ndarray, Constant)):
+        return f"{value.dtype}{value.shape}"
+    if isinstance(value, (bool, int, str, np.generic, np.dtype, type(None))):
+        return str(value)
+    return str(getattr(value, "__name__", type(value).__name__))
