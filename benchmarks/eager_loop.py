@@ -2,8 +2,8 @@
 
     h = tanh(x[t] @ Wx + h @ Wh + b)        T = 50, H = 32, float32
 
-"tensor" has the input as a Tensor; "numpy" is the notebook's loop: ndarray input, np.tanh. "bare" is
-the same forward and backward written by hand in NumPy: what remains is the price of the graph.
+"tensor" has the input as a Tensor; "numpy" is the notebook's loop: ndarray input, np.tanh. "bare"
+is the same forward and backward written by hand in NumPy: what remains is the price of the graph.
 
     python benchmarks/eager_loop.py             # 1 and 2 threads
 """
