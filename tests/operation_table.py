@@ -460,6 +460,10 @@ def _indexing() -> list[Row]:
         for label, i in INDICES.items()
     ]
     rows += [
+        Row("embedding", "rows", lambda w: tg.embedding([1, 0, 1], w), lambda w: w[[1, 0, 1]], draw)
+        for draw in (distinct((3, 4)), distinct((2, 1)))
+    ]
+    rows += [
         Row(
             "scatter",
             label,

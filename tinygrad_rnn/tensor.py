@@ -18,7 +18,7 @@ from .core import engine
 from .core.context import current
 from .core.errors import DtypeError, GraphError, ShapeError, UnsupportedOperation, did_you_mean
 from .core.graph import Change, Node, Output
-from .core.primitive import implements, numpy_functions, register_tensor, wrap
+from .core.primitive import numpy_functions, register_tensor, wrap
 
 # Names that users bring from elsewhere, and what they are called here.
 _ELSEWHERE = {
@@ -697,6 +697,6 @@ for _func in (
     np.array_repr,
     np.array_str,
 ):
-    implements(_func)(_query(_func))
+    numpy_functions[_func] = _query(_func)
 
 register_tensor(Tensor, asarray)

@@ -41,6 +41,7 @@ P = ParamSpec("P")
 Array: TypeAlias = Any
 
 registry: dict[str, Primitive[Any]] = {}
+composites: dict[str, Callable[..., Any]] = {}
 numpy_functions: dict[Any, Callable[..., Any]] = {}
 
 _Tensor: Any = ()  # the Tensor type, and how lists become Tensors: see register_tensor
@@ -226,10 +227,11 @@ def primitive(
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def implements(*functions: Any) -> Callable[[_F], _F]:
-    """Makes a function over primitives what NumPy's own `functions` are on Tensors."""
+def composite(*functions: Any) -> Callable[[_F], _F]:
+    """Registers a function made of primitives, as NumPy's own `functions` (if any) on Tensors."""
 
     def decorate(function: _F) -> _F:
+        composites[function.__name__] = function
         for each in functions:
             numpy_functions[each] = function
         return function

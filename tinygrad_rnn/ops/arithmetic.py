@@ -8,6 +8,35 @@ import numpy as np
 
 from ..core.primitive import Array, primitive
 
+__all__ = [
+    "absolute",
+    "add",
+    "bitwise_and",
+    "bitwise_or",
+    "divide",
+    "equal",
+    "greater",
+    "greater_equal",
+    "invert",
+    "isfinite",
+    "isnan",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "not_equal",
+    "power",
+    "sign",
+    "sqrt",
+    "square",
+    "subtract",
+]
+
 
 @primitive(numpy=np.add)
 def add(a: Array, b: Array) -> Array:

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import Array, primitive
+from ..core.primitive import Array, composite, primitive
+
+__all__ = [
+    "astype",
+    "exp",
+    "log",
+    "relu",
+    "sigmoid",
+    "tanh",
+]
 
 
 @primitive(numpy=np.exp)
@@ -75,6 +84,7 @@ def _truncated(x: Array, dtype: Any) -> Array:
     return np.asarray(x).astype(dtype)
 
 
+@composite()
 def astype(x: Any, dtype: Any) -> Any:
     """out = x in another dtype; the gradient comes back in the dtype of x
 

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import At
-from ..core.primitive import Array, is_tensor, primitive
+from ..core.primitive import Array, composite, is_tensor, primitive
+
+__all__ = [
+    "embedding",
+    "getitem",
+    "ones_like",
+    "scatter",
+    "where",
+    "zeros_like",
+]
 
 
 def _place(g: Any, index: Any, shape: Any) -> Any:
@@ -23,6 +32,7 @@ def _getitem(x: Array, index: Any) -> Array:
 _getitem.vjp(x=lambda g, index, x_shape: _place(g, index, x_shape))
 
 
+@composite()
 def getitem(x: Any, index: Any) -> Any:
     """out = x[index], with any index that NumPy takes
 
@@ -82,6 +92,7 @@ def ones_like(a: Array) -> Array:
     return np.ones_like(a)
 
 
+@composite()
 def embedding(input: Any, weight: Any) -> Any:
     """out = weight[input]: the rows of `weight`, shape (V, E), at integers of any shape (...).
 

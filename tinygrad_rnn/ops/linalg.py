@@ -9,6 +9,12 @@ import numpy as np
 
 from ..core.primitive import Array, primitive
 
+__all__ = [
+    "dot",
+    "linear",
+    "matmul",
+]
+
 
 def _transposed(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)

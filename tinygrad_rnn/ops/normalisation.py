@@ -9,6 +9,12 @@ import numpy as np
 from ..core.primitive import Array, primitive
 from .reductions import Axis, restore
 
+__all__ = [
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]
+
 
 @primitive()
 def softmax(x: Array, axis: int = -1) -> Array:

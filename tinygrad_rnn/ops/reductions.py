@@ -13,6 +13,17 @@ import numpy as np
 
 from ..core.primitive import Array, primitive
 
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "max",
+    "mean",
+    "min",
+    "sum",
+]
+
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 

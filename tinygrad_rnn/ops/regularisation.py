@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.primitive import composite
 from ..core.random import generator
 
+__all__ = [
+    "dropout",
+]
 
+
+@composite()
 def dropout(x: Any, p: float = 0.5, rng: np.random.Generator | int | None = None) -> Any:
     """out = x · m / (1 - p), each m being 0 with probability p, else 1.
 

@@ -9,7 +9,23 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.primitive import Array, implements, primitive
+from ..core.primitive import Array, composite, primitive
+
+__all__ = [
+    "broadcast_to",
+    "concatenate",
+    "copy",
+    "expand_dims",
+    "moveaxis",
+    "ravel",
+    "reshape",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "transpose",
+    "unstack",
+]
 
 
 def _reshape_hint(a: Any, shape: Any) -> str:
@@ -130,7 +146,7 @@ def _stack_hint(arrays: Sequence[Any]) -> str:
     return f"all arrays must have one shape, got {' and '.join(map(str, shapes))}"
 
 
-@implements(np.stack)
+@composite(np.stack)
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """out = arrays of one shape, side by side along a new axis
 
@@ -164,7 +180,7 @@ def _split_vjp(g: Any, ary_shape: Any, ary_dtype: Any, bounds: Any, axis: int) -
 _split.vjp(ary=_split_vjp)
 
 
-@implements(np.split)
+@composite(np.split)
 def split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """out = ary cut along `axis` into equal sections (an integer) or before the given indices
 
@@ -205,7 +221,7 @@ def _concatenate(axis: int, bounds: tuple[int, ...], *arrays: Array) -> Array:
 _concatenate.vjp(arrays=lambda g, bounds, axis: split(g, bounds, axis))
 
 
-@implements(np.concatenate, np.concat)
+@composite(np.concatenate, np.concat)
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     """out = arrays joined end to end along `axis` (all flattened first if it is None)"""
     if axis is None:
