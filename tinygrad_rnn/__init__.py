@@ -8,12 +8,11 @@
 (2, 2)
 """
 
-from . import nn, ops, optim, rnn
+from . import errors, nn, ops, optim, rnn
 from .checking import gradcheck, gradgradcheck
-from .core import errors
 from .core.context import enable_grad, no_grad, scope
 from .core.random import manual_seed
-from .derivatives import grad
+from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph
 from .ops import *
 from .tensor import Tensor, as_tensor, asarray
