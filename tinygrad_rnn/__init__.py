@@ -10,7 +10,7 @@
 
 from . import errors, nn, ops, optim, rnn
 from .checking import gradcheck, gradgradcheck
-from .core.context import enable_grad, no_grad, scope
+from .core.context import detect_anomaly, enable_grad, no_grad, scope
 from .core.random import manual_seed
 from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph

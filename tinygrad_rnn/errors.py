@@ -1,6 +1,7 @@
 """The library's own exceptions. Each derives from the built-in one that NumPy would raise."""
 
 from .core.errors import (
+    AnomalyError,
     DtypeError,
     GradientMismatch,
     GraphError,
@@ -10,6 +11,7 @@ from .core.errors import (
 )
 
 __all__ = [
+    "AnomalyError",
     "DtypeError",
     "GradientMismatch",
     "GraphError",

@@ -26,7 +26,7 @@ def {name}({signature}):
     except (ValueError, TypeError, IndexError) as error:
         self._fail(error, ({values}))
     if not (mask and (context := current()).recording):
-        return without_node(out)
+        return without_node(self, out, ({values}))
     return with_node(self, out, ({values}), ({records}), mask, context)
 """
 

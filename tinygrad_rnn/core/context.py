@@ -68,11 +68,12 @@ def join_names(names: tuple[str, ...]) -> str:
 class Context:
     """The switches of the running code, replaced as a whole and never changed in place."""
 
-    __slots__ = ("recording", "scope")
+    __slots__ = ("anomaly", "recording", "scope")
 
-    def __init__(self, recording: bool, scope: Scope) -> None:
+    def __init__(self, recording: bool, scope: Scope, anomaly: bool = False) -> None:
         self.recording = recording
         self.scope = scope
+        self.anomaly = anomaly
 
 
 _OUTSIDE = Context(recording=True, scope=Scope("", None))
@@ -128,7 +129,7 @@ class no_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(False, now.scope)
+        return Context(False, now.scope, now.anomaly)
 
 
 class enable_grad(_Switch):
@@ -143,7 +144,7 @@ class enable_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(True, now.scope)
+        return Context(True, now.scope, now.anomaly)
 
 
 class scope(_Switch):
@@ -168,10 +169,30 @@ class scope(_Switch):
         self.name = name
 
     def _next(self, now: Context) -> Context:
-        return Context(now.recording, Scope(self.name, now.scope))
+        return Context(now.recording, Scope(self.name, now.scope), now.anomaly)
 
     def _fresh(self) -> scope:
         return scope(self.name)
+
+
+class detect_anomaly(_Switch):
+    """Inside, the operation that makes the first NaN or infinity raises, forward or backward.
+
+    The message names the operation, its scope, and the line of the user's code. What operations
+    keep for the backward pass is fingerprinted, so that writing into it is noticed too. For finding
+    errors only: every array is looked at.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> x = tg.Tensor([1.0, 0.0], requires_grad=True)
+    >>> with tg.detect_anomaly(), np.errstate(divide="ignore"):
+    ...     tg.sqrt(x).sum().backward()
+    Traceback (most recent call last):
+        ...
+    tinygrad_rnn.core.errors.AnomalyError: the derivative of sqrt made inf at [1] ...
+    """
+
+    def _next(self, now: Context) -> Context:
+        return Context(now.recording, now.scope, True)
 
 
 class within(_Switch):

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .anomaly import check_fingerprints, watch_backward
 from .compiled import OUT
 from .context import Context, current, within
 from .errors import GraphError, RuleError
@@ -114,7 +115,9 @@ def gradients(
 
 def _recording(create_graph: bool) -> AbstractContextManager[None]:
     """Records what a pass under create_graph does, also within no_grad."""
-    return within(Context(True, current().scope)) if create_graph else nullcontext()
+    return (
+        within(Context(True, current().scope, current().anomaly)) if create_graph else nullcontext()
+    )
 
 
 def _walk(
@@ -136,6 +139,7 @@ def _walk(
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
     captured: dict[Key, Any] = {}
+    anomaly = current().anomaly
     values, owned = table.values, table.owned
     for node in nodes:
         if node in branches:
@@ -150,10 +154,12 @@ def _walk(
             continue
         if node.serial < Change.latest:
             _check_unchanged(node)
+        if anomaly:
+            check_fingerprints(node)
         plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
         try:
             if create_graph:
-                with within(Context(True, node.scope.reversed())):
+                with within(Context(True, node.scope.reversed(), anomaly)):
                     pairs = plan.pullback(g, _lift(node), node.arguments)
             else:
                 pairs = plan.pullback(g, node.saved, node.arguments)
@@ -162,6 +168,8 @@ def _walk(
         for target, contribution in pairs:
             if contribution is None:
                 continue
+            if anomaly:
+                watch_backward(node, g, contribution)
             if contribution.shape != target.shape:
                 contribution = _sum_to(contribution, target.shape, node)
             if target in values or type(contribution) is At:

@@ -22,6 +22,10 @@ class RuleError(RuntimeError):
     """A derivative rule that returned something impossible: a defect of the rule."""
 
 
+class AnomalyError(RuntimeError):
+    """Under detect_anomaly: an operation made a NaN or infinity, or its arrays were changed."""
+
+
 class GradientMismatch(AssertionError, RuntimeError):
     """A numeric check found a gradient that is wrong (raised by gradcheck)."""
 

@@ -29,6 +29,7 @@ from typing import Any, Generic, NoReturn, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
+from .anomaly import watch_forward
 from .compiled import Plan, compile_call, compile_plan, compile_variadic_plan
 from .context import Context, current, join_names
 from .errors import ShapeError
@@ -183,7 +184,7 @@ class VariadicPrimitive(Primitive[P]):
             self._fail(error, values)
         context = current()
         if not (context.recording and any(t._requires_grad for t in tensors)):
-            return _without_node(out)
+            return _without_node(self, out, values)
         return _with_node(self, out, values, tuple([_record(a) for a in bound]), 1, context)
 
     def plan(self, mask: int) -> Plan:
@@ -271,19 +272,24 @@ def _with_node(
 ) -> Any:
     """The result of an operation as Tensors, with the node that made them."""
     plan = operation._plans.get(mask) or operation.plan(mask)
-    scope = context.scope
     if type(out) is tuple:
         shape, dtype = tuple([o.shape for o in out]), tuple([o.dtype for o in out])
-        node = Node(operation, records, plan.keep(values, out), plan, shape, dtype, scope)
+    else:
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        shape, dtype = out.shape, out.dtype
+    node = Node(operation, records, plan.keep(values, out), plan, shape, dtype, context.scope)
+    if context.anomaly:
+        watch_forward(node.place, out, values, node)
+    if type(out) is tuple:
         return tuple([wrap(o, Output(node, i, o.shape, o.dtype)) for i, o in enumerate(out)])
-    if type(out) is not np.ndarray:
-        out = np.asarray(out)
-    saved = plan.keep(values, out)
-    return wrap(out, Node(operation, records, saved, plan, out.shape, out.dtype, scope))
+    return wrap(out, node)
 
 
-def _without_node(out: Any) -> Any:
+def _without_node(operation: Primitive[Any], out: Any, values: Sequence[Any]) -> Any:
     """The result of an operation as Tensors without a gradient."""
+    if (context := current()).anomaly:
+        watch_forward(join_names((*context.scope.names(), operation.name)), out, values, None)
     return tuple([wrap(o) for o in out]) if type(out) is tuple else wrap(out)
 
 
