@@ -240,3 +240,38 @@ def test_steps_and_tolerances_are_used():
         tg.gradcheck(bend, X, rtol=1e-5, atol=0)
     with pytest.raises(GradientMismatch):
         tg.gradcheck(tg.tanh, X, eps=0.5)
+
+
+def test_rule_that_cuts_the_graph_is_found_in_second_order():
+    @primitive()
+    def product(a: Array, b: Array) -> Array:
+        return a * b
+
+    product.vjp(
+        a=lambda g, b: g * b,
+        b=lambda g, a: tg.Tensor(g.numpy() * np.asarray(a.data)) if hasattr(g, "numpy") else g * a,
+    )
+    assert tg.gradcheck(product, (X, X + 1))
+    with pytest.raises(GradientMismatch):
+        tg.gradgradcheck(product, (X, X + 1))
+
+
+def test_rule_that_is_another_one_on_tensors_is_found():
+    bend = tanh_with(lambda g, out: g * (1 - out * out) * (1 if isinstance(g, np.ndarray) else 2))
+    assert tg.gradcheck(bend, X)
+    with pytest.raises(GradientMismatch, match="differently"):
+        tg.gradgradcheck(bend, X)
+
+
+def test_output_that_was_cut_off_is_wrong():
+    with pytest.raises(GradientMismatch, match="exactly 0 suggest a detach"):
+        tg.gradcheck(lambda x: (x * 2, (x * 3).detach()), X)
+    assert tg.gradcheck(lambda x: (x * 2, tg.Tensor([1.0])), X)  # it doesn't depend on x
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-15])
+def test_scale_does_not_hide_wrong_rules(scale: float):
+    bend = tanh_with(lambda g, out: 2 * g * (1 - out * out))
+    with pytest.raises(GradientMismatch):
+        tg.gradcheck(lambda x: scale * bend(x), X)
+    assert tg.gradcheck(lambda x: scale * tg.tanh(x), X)

@@ -175,12 +175,35 @@ def test_own_name_of_a_parameter_stays():
     assert linear.weight.name == "W"
 
 
-def test_private_attributes_are_not_parameters():
+def test_private_attributes_are_listed_as_in_pytorch():
     class Hidden(tg.nn.Module):
         def __init__(self):
             self._w = tg.nn.Parameter([1.0])
+            self._drop = tg.nn.Dropout(0.5)
 
-    assert list(Hidden().parameters()) == []
+    model = Hidden().eval()
+    assert [n for n, _ in model.named_parameters()] == ["_w"]
+    assert not model._drop.training
+
+
+@pytest.mark.parametrize("value", [np.ones((1, 2)), tg.Tensor(np.ones((1, 2))), 3.0])
+def test_parameter_is_not_replaced_by_what_is_none(value):
+    linear = tg.nn.Linear(2, 1)
+    with pytest.raises(TypeError, match=r"Linear\.weight is a Parameter.*weight\.data"):
+        linear.weight = value
+    assert [n for n, _ in linear.named_parameters()] == ["weight", "bias"]
+    linear.bias = None
+    assert [n for n, _ in linear.named_parameters()] == ["weight"]
+
+
+def test_unreadable_values_change_nothing():
+    model = tg.nn.Linear(2, 1, rng=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="values: bias"):
+        model.load_state_dict({"weight": np.zeros((1, 2)), "bias": [["x"]]})
+    assert (model.weight.data == before["weight"]).all()
+    with pytest.raises(TypeError, match="takes a dict"):
+        model.load_state_dict(None)
 
 
 # Places in messages and graphs

@@ -274,15 +274,15 @@ def test_adding_a_tensor_into_an_array_names_the_remedy():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: np.sinh(x), r"np\.sinh.*t\.numpy\(\)"),
+        (lambda x: np.i0(x), r"np\.i0.*t\.numpy\(\)"),
         (lambda x: np.linalg.qr(x), r"np\.linalg\.qr"),
         (lambda x: np.histogram(x), r"np\.histogram"),
         (lambda x: np.add.accumulate(x), r"np\.add\.accumulate"),
         (lambda x: np.add.outer(x, x), r"np\.add\.outer"),
         (lambda x: np.add(x, 1, where=A > 0), r"np\.add.*where="),
         (lambda x: np.exp(x, dtype=np.float32), r"np\.exp.*dtype="),
-        (lambda x: np.sum(x, initial=3.0), r"np\.sum.*initial"),
-        (lambda x: np.mean(x, where=A > 0), r"np\.mean.*where"),
+        (lambda x: np.sum(x, initial=3.0), r"sum\(\) has no argument 'initial'"),
+        (lambda x: np.mean(x, where=A > 0), r"mean\(\) has no argument 'where'"),
         (lambda x: np.reshape(x, (3, 2), order="F"), r"np\.reshape.*order"),
     ],
 )
@@ -294,8 +294,8 @@ def test_what_is_not_there_says_so(call: Any, message: str):
 
 
 def test_a_near_name_is_suggested():
-    with pytest.raises(UnsupportedOperation, match=r"np\.arctanh.*np\.tanh"):
-        np.arctanh(leaf())
+    with pytest.raises(UnsupportedOperation, match=r"np\.nanargmax.*'argmax'"):
+        np.nanargmax(leaf())
 
 
 # Coercion
@@ -546,3 +546,52 @@ def test_a_tensor_of_none_of_numpys_hidden_attributes_misleads_numpy():
 def test_a_misspelt_attribute_is_not_set_silently():
     with pytest.raises(AttributeError):
         leaf().requires_gard = True
+
+
+# Where NumPy would ask for a number on its own account
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ts: np.mean(ts),
+        lambda ts: np.array(ts).mean(),
+        lambda ts: np.average(ts),
+        lambda ts: np.array(ts, dtype=float),
+        lambda ts: np.array(ts, dtype=np.float32),
+        lambda ts: np.asarray(ts[0], dtype=float),
+    ],
+)
+def test_numbers_in_a_list_never_lose_their_gradient_silently(call: Any):
+    t = tg.Tensor([1.0, 2.0], requires_grad=True)
+    losses = [(t * i).sum() for i in (1.0, 2.0)]
+    with pytest.raises(TypeError, match="gradient"):
+        call(losses)
+    assert float(losses[0]) == 3.0
+    with tg.no_grad():
+        assert np.mean([float(x) for x in losses]) == 4.5
+
+
+def test_storing_in_an_array_names_the_list():
+    w = tg.Tensor(0.5, requires_grad=True)
+    hs = np.zeros(3)
+    with pytest.raises(ValueError, match="sequence") as caught:  # NumPy's own; ours is the cause
+        hs[0] = np.tanh(w)
+    assert "append it to a list and np.stack" in str(caught.value.__cause__)
+    with pytest.raises(TypeError, match=r"tg\.stack"):
+        hs[0:1] = np.tanh(w)
+    hs[0] = float(w)
+    hs[1] = w.item()
+    hs[2] = w.detach()
+    with tg.no_grad():
+        hs[2] = w
+    assert hs.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_arrays_with_rules_of_their_own_are_refused():
+    x = leaf()
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix(A)
+    for other in (matrix, np.ma.masked_array(A, A > 1)):
+        with pytest.raises(UnsupportedOperation, match=r"np\.asarray"):
+            x * other

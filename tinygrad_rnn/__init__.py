@@ -8,9 +8,10 @@
 (2, 2)
 """
 
-from . import errors, nn, ops, optim, rnn
+from . import errors, linalg, nn, ops, optim, rnn
 from .checking import gradcheck, gradgradcheck
 from .core.context import detect_anomaly, enable_grad, no_grad, scope
+from .core.primitive import Array, primitive
 from .core.random import manual_seed
 from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph

@@ -119,6 +119,7 @@ class Module(metaclass=_ModuleType):
 
     training: bool = True
     _place: _Place
+    _unlisted = frozenset({"_place"})  # attributes that hold no parameters of the module's own
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         module = super().__new__(cls)
@@ -134,7 +135,13 @@ class Module(metaclass=_ModuleType):
             return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_":
+        if isinstance(vars(self).get(name), Parameter) and not _may_replace(value):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter: replace it by nn.Parameter(...), by "
+                "None, or by the result of a differentiable computation, not by a "
+                f"{type(value).__name__}; to set its values, {name}.data = ..."
+            )
+        if name not in self._unlisted:
             for suffix, member in _members(value):
                 member._place.take(name + suffix, self)
         object.__setattr__(self, name, value)
@@ -155,9 +162,9 @@ class Module(metaclass=_ModuleType):
         return np.dtype(np.float32)
 
     def _own(self) -> Iterator[tuple[str, Parameter | Module]]:
-        """The parameters and modules held directly, by name; private attributes are left out."""
+        """The parameters and modules held directly, by name."""
         for name, value in vars(self).items():
-            if name[0] != "_":
+            if name not in self._unlisted:
                 for suffix, member in _members(value):
                     member._place.take(name + suffix, self)  # it may have joined a list later
                     yield name + suffix, member
@@ -194,10 +201,10 @@ class Module(metaclass=_ModuleType):
         """This module and all inside it, each once."""
         return (module for _, module in self.named_modules())
 
-    def zero_grad(self) -> None:
-        """Sets the gradient of every parameter to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Sets the gradient of every parameter to None (or to zeros)."""
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.grad = None if set_to_none else np.zeros_like(parameter.data)
 
     def train(self: M, mode: bool = True) -> M:
         """Switches dropout and the like on (or off) in this module and all inside; returns it."""
@@ -245,11 +252,21 @@ class Module(metaclass=_ModuleType):
         Raises:
             ValueError: listing every missing, unexpected or misshapen entry. Nothing is changed.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict takes a dict of name -> array, got {type(state_dict).__name__}"
+            )
         own = dict(self._all_named("", ()))
         missing = [n for n in own if n not in state_dict]
         unexpected = [n for n in state_dict if n not in own]
-        arrays = {n: _bare(state_dict[n]) for n in own if n in state_dict}
         faults = []
+        arrays = {}
+        for n in own:
+            if n in state_dict:
+                try:
+                    arrays[n] = np.array(_bare(state_dict[n]), dtype=own[n].dtype)
+                except (TypeError, ValueError) as error:
+                    faults.append(f"values: {n}: {error}")
         if strict:
             faults += [f"missing: {n} {own[n].shape}" for n in missing]
             faults += [f"unexpected: {n}.{did_you_mean(n, missing)}" for n in unexpected]
@@ -264,7 +281,7 @@ class Module(metaclass=_ModuleType):
                 + "\n  ".join(faults)
             )
         for name, array in arrays.items():
-            own[name].data = np.array(array, dtype=own[name].dtype)
+            own[name].data = array
         return missing, unexpected
 
     def _all_named(self, prefix: str, outer: tuple[Module, ...]) -> Iterator[tuple[str, Parameter]]:
@@ -320,4 +337,14 @@ def _members(value: Any) -> Iterator[tuple[str, Parameter | Module]]:
 
 
 def _bare(value: Any) -> np.ndarray:
-    return value.data if isinstance(value, Tensor) else np.asarray(value)
+    array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return array
+
+
+def _may_replace(value: Any) -> bool:
+    """Whether a Parameter may give way to `value`."""
+    if value is None or isinstance(value, Parameter):
+        return True
+    return isinstance(value, Tensor) and value.requires_grad and value._node is not None

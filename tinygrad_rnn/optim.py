@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.errors import GraphError
+from .core.errors import GraphError, did_you_mean
 from .tensor import Tensor
 
 
@@ -29,18 +29,9 @@ class Optimizer:
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
-        if not isinstance(groups[0], dict):
+        if not any(isinstance(group, dict) for group in groups):
             groups = [{"params": groups}]
-        self.param_groups: list[dict[str, Any]] = []
-        for group in groups:
-            members = group["params"]
-            members = [members] if isinstance(members, Tensor) else list(members)
-            for p in members:
-                if not isinstance(p, Tensor) or (p.requires_grad and p._node is not None):
-                    raise GraphError(
-                        f"only leaves can be optimised, not results of operations: {p!r}"
-                    )
-            self.param_groups.append({**defaults, **group, "params": members})
+        self.param_groups = [self._group(group, defaults) for group in groups]
         listed: set[Tensor] = set()
         for p in (p for group in self.param_groups for p in group["params"]):
             if p in listed:
@@ -48,11 +39,36 @@ class Optimizer:
             listed.add(p)
         self.state: dict[Tensor, dict[str, Any]] = {}
 
-    def zero_grad(self) -> None:
-        """Sets the gradient of every parameter to None."""
+    def _group(self, given: Any, defaults: dict[str, Any]) -> dict[str, Any]:
+        """One group of parameters with all its settings, checked."""
+        if not isinstance(given, dict) or "params" not in given:
+            raise TypeError(f'a group of parameters is a dict with "params", got {given!r:.80}')
+        for name in given:
+            if name != "params" and name not in defaults:
+                kind = type(self).__name__
+                raise ValueError(f"{kind} has no setting {name!r}.{did_you_mean(name, defaults)}")
+        members = given["params"]
+        members = [members] if isinstance(members, Tensor) else list(members)
+        for p in members:
+            if not isinstance(p, Tensor):
+                raise GraphError(
+                    "only leaves can be optimised, Tensors such as those of model.parameters(); "
+                    f"got a {type(p).__name__}"
+                )
+            if p.requires_grad and p._node is not None:
+                raise GraphError(f"only leaves can be optimised, not results of operations: {p!r}")
+        group = {**defaults, **given, "params": members}
+        self._check(group)
+        return group
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        """Raises ValueError for settings that make no sense."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Sets the gradient of every parameter to None (or to zeros)."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                p.grad = None if set_to_none else np.zeros_like(p.data)
 
     def step(self) -> None:
         """Moves every parameter that has a gradient."""
@@ -100,9 +116,6 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        _require_non_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(
             params,
             {
@@ -113,6 +126,11 @@ class SGD(Optimizer):
                 "nesterov": nesterov,
             },
         )
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        _require_non_negative(settings, "lr", "momentum", "weight_decay")
+        if settings["nesterov"] and (settings["momentum"] <= 0 or settings["dampening"] != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
     def _update(
         self, p: Tensor, g: np.ndarray, group: dict[str, Any], state: dict[str, Any]
@@ -164,13 +182,15 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        _require_non_negative(lr=lr, eps=eps, weight_decay=weight_decay)
-        for i, beta in enumerate(betas):
-            if not 0 <= beta < 1:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        _require_non_negative(settings, "lr", "eps", "weight_decay")
+        for i, beta in enumerate(settings["betas"]):
+            if not 0 <= beta < 1:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
     def _update(
         self, p: Tensor, g: np.ndarray, group: dict[str, Any], state: dict[str, Any]
@@ -240,7 +260,7 @@ def clip_grad_norm_(
     return total
 
 
-def _require_non_negative(**settings: float) -> None:
-    for name, value in settings.items():
-        if not value >= 0:
-            raise ValueError(f"Invalid {name}: {value}; it must not be negative")
+def _require_non_negative(settings: dict[str, Any], *names: str) -> None:
+    for name in names:
+        if not settings[name] >= 0:
+            raise ValueError(f"Invalid {name}: {settings[name]}; it must not be negative")

@@ -7,8 +7,11 @@ arrays is a Tensor.
 
 from __future__ import annotations
 
+import dis
+import sys
 import warnings
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +28,6 @@ _ELSEWHERE = {
     "view": "reshape",
     "unsqueeze": "np.expand_dims(t, axis)",
     "permute": "transpose",
-    "size": "shape",
     "cat": "np.concatenate",
     "clone": "copy",
     "cpu": "numpy",
@@ -133,6 +135,8 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if value is not None:
             value = as_tensor(value)
+            if value.dtype != self.dtype:
+                value = floating_or_raise(value, "a gradient").astype(self.dtype)
             if value.shape != self.shape:
                 raise ShapeError(f"the gradient of shape {value.shape} doesn't fit {self.shape}")
         self._grad = value
@@ -302,6 +306,9 @@ class Tensor:
     def __itruediv__(self, other: Any) -> Tensor:
         return self._updated(np.divide, other, "/=")
 
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._updated(np.power, other, "**=")
+
     def _updated(self, ufunc: np.ufunc, other: Any, sign: str) -> Tensor:
         """``self op= other``: in place for a leaf under no_grad, else a new Tensor."""
         if not self._requires_grad or self._node is not None:
@@ -374,6 +381,8 @@ class Tensor:
         return bool(self._data)
 
     def __float__(self) -> float:
+        if self._requires_grad and current().recording:
+            _refuse_hidden_conversion(sys._getframe(1))
         return float(self._data.item() if self._data.size == 1 else self._data)
 
     def __int__(self) -> int:
@@ -432,7 +441,7 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self._requires_grad and current().recording:
-            if self._data.ndim == 0 and dtype in (None, object):
+            if self._data.ndim == 0 and (dtype is None or np.dtype(dtype) == np.dtype(object)):
                 # list(h) in an array: the object array keeps the Tensor, and so the gradient.
                 cell = np.empty(1, object)
                 cell[0] = self
@@ -545,7 +554,9 @@ class Tensor:
         """``np.ravel``"""
         return ops.ravel(self)
 
-    flatten = ravel
+    def flatten(self) -> Tensor:
+        """A copy as one axis"""
+        return ops.ravel(ops.copy(self))
 
     def transpose(self, *axes: Any) -> Tensor:
         """``np.transpose``; the axes as one tuple, one by one, or none to reverse them"""
@@ -580,9 +591,18 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     made = asarray(data)
     if not isinstance(made, Tensor):
         made = wrap(np.asarray(made))
+    if made.dtype.kind not in "fiub":
+        raise DtypeError(f"a Tensor holds real numbers or booleans, not {made.dtype}")
     if dtype is not None and made.dtype != dtype:
         return made.astype(dtype)
     return made
+
+
+def floating_or_raise(tensor: Tensor, what: str) -> Tensor:
+    """`tensor`, if it holds floating-point numbers."""
+    if tensor.dtype.kind != "f":
+        raise DtypeError(f"{what} must hold floating-point numbers, got {tensor.dtype}")
+    return tensor
 
 
 def asarray(data: Any) -> Any:
@@ -644,13 +664,31 @@ def cotangent_of(output: Tensor, gradient: Any) -> Tensor:
     return gradient if gradient.dtype == output.dtype else gradient.astype(output.dtype)
 
 
+def _refuse_hidden_conversion(caller: FrameType) -> None:
+    """Raises where NumPy asks for a number on its own account, and the gradient would be lost.
+
+    ``float(t)`` in the user's code is explicit. ``np.mean([t, t])`` and ``array[i] = t`` aren't.
+    """
+    if caller.f_globals.get("__name__", "").partition(".")[0] == "numpy":
+        raise TypeError(
+            f"np.{caller.f_code.co_name} would lose the gradients of the Tensors in this list or "
+            "object array: join them first, as in np.stack(losses).mean()"
+        )
+    if dis.opname[caller.f_code.co_code[caller.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE"):
+        raise TypeError(
+            "storing a Tensor in an ndarray would lose its gradient: append it to a list and "
+            "np.stack the list (or store float(t) or t.item(), if only the number is wanted)"
+        )
+
+
 def unsupported(asked: str, kwargs: dict[str, Any]) -> UnsupportedOperation:
     """The error for what NumPy has and Tensors have not."""
     if kwargs:
         return UnsupportedOperation(f"{asked} on Tensors takes no {', '.join(kwargs)}=")
-    known = [f"np.{getattr(f, '__name__', '')}" for f in numpy_functions]
+    known = {getattr(f, "__name__", ""): f for f in numpy_functions}
+    near = did_you_mean(asked.rpartition(".")[2], known, cutoff=0.75)
     return UnsupportedOperation(
-        f"{asked} is not available on Tensors.{did_you_mean(asked, known)} For the bare values, "
+        f"{asked} is not available on Tensors.{near} For the bare values, "
         "without a gradient, use t.numpy()"
     )
 
@@ -669,7 +707,9 @@ def _query(func: Any) -> Any:
 
     def bare(value: Any) -> Any:
         if isinstance(value, Tensor):
-            return value._data
+            view = value._data.view()
+            view.flags.writeable = False
+            return view
         return type(value)(map(bare, value)) if type(value) in (list, tuple) else value
 
     def ask(*args: Any, **kwargs: Any) -> Any:

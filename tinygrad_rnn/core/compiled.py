@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 OUT = -1  # stands for the result among positions of arguments
 
 _CALL = """\
-def {name}({signature}):
+def {name}({signature}, **unknown):
+    if unknown:
+        self._refuse(*unknown)
     mask = 0
     tensor = unusual = False
 {arguments}
@@ -26,7 +28,7 @@ def {name}({signature}):
     except (ValueError, TypeError, IndexError) as error:
         self._fail(error, ({values}))
     if not (mask and (context := current()).recording):
-        return without_node(self, out, ({values}))
+        return without_node(self, out, ({values}), ({names}))
     return with_node(self, out, ({values}), ({records}), mask, context)
 """
 

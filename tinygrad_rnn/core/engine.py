@@ -18,7 +18,7 @@ import numpy as np
 from .anomaly import check_fingerprints, watch_backward
 from .compiled import OUT
 from .context import Context, current, within
-from .errors import GraphError, RuleError
+from .errors import DtypeError, GraphError, RuleError
 from .graph import At, Change, Constant, Node, Output, leads_to
 from .primitive import is_tensor, wrap
 
@@ -129,12 +129,15 @@ def _walk(
 ) -> Cotangents:
     """Pulls `cotangents` back from `outputs`; the table returned holds the leaves and `wanted`."""
     nodes, branches = _reachable([key_of(out) for out in outputs])
+    passed = set(nodes)  # the nodes whose rules are used
     if wanted is not None:
-        useful = _leading_to(wanted, nodes)
+        useful, passed = _leading_to(wanted, nodes)
         nodes = [node for node in nodes if node in useful]
-    for node in nodes:
+    for node in passed:
         if node.saved is None:
             raise GraphError(_SECOND_BACKWARD.format(place=node.place))
+        if node.serial < Change.latest:
+            _check_unchanged(node)
     table = Cotangents()
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
@@ -150,10 +153,8 @@ def _walk(
                 owned.discard(node)
             if wanted is not None and node in wanted:
                 captured[node] = g
-        if g is None:
+        if g is None or node not in passed:
             continue
-        if node.serial < Change.latest:
-            _check_unchanged(node)
         if anomaly:
             check_fingerprints(node)
         plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
@@ -206,14 +207,20 @@ def _reachable(roots: Iterable[Key]) -> tuple[list[Node], dict[Node, list[Output
     return nodes, branches
 
 
-def _leading_to(wanted: set[Key], nodes: Sequence[Node]) -> set[Key]:
-    """`wanted`, and those of `nodes` (newest first) that depend on any of it."""
+def _leading_to(wanted: set[Key], nodes: Sequence[Node]) -> tuple[set[Key], set[Node]]:
+    """`wanted` and what depends on any of it; and of these, the nodes to pull through.
+
+    `nodes` come newest first. A wanted node that nothing else wanted lies behind is not in the
+    second set: its cotangent is taken, and its rules aren't needed.
+    """
     useful = set(wanted)
     useful.update(key.node for key in wanted if type(key) is Output)
+    passed = set()
     for node in reversed(nodes):
         if any(leads_to(argument, useful) for argument in node.arguments):
             useful.add(node)
-    return useful
+            passed.add(node)
+    return useful, passed
 
 
 def _collect(
@@ -237,6 +244,8 @@ def _lift(node: Node) -> list[Any]:
     assert node.saved is not None
     lifted = []
     for record, value in _saved_records(node):
+        if type(value) is tuple:
+            raise RuleError(f"a rule of {node.place}, which has several results, can't name `out`")
         if type(record) in (Node, Output):
             value = wrap(value, record)
         elif is_tensor(record):
@@ -312,6 +321,8 @@ def _broadcast_axes(wide: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int,
 
 def _settle(g: Any, x: Any) -> Any:
     """The gradient as a Tensor of the dtype of `x`."""
+    if g.dtype.kind != "f":
+        raise DtypeError(f"a gradient came out as {g.dtype}; only real numbers are supported")
     if is_tensor(g):
         return g if g.dtype == x.dtype else g.astype(x.dtype)
     return wrap(np.asarray(g, dtype=x.dtype))

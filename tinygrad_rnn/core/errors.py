@@ -34,11 +34,11 @@ class UnsupportedOperation(TypeError, NotImplementedError):
     """A NumPy function, or an argument of one, that has no differentiable counterpart here."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A hint naming the nearest known names, or nothing.
 
     >>> did_you_mean("batch_fisrt", ["batch_first", "bias"])
     " Did you mean 'batch_first'?"
     """
-    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=cutoff)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -159,8 +159,9 @@ class At(NamedTuple):
 
 def _add_rows(total: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
     """``np.add.at(total, rows, values)``, several times faster: equal rows are summed first."""
-    order = np.argsort(rows % len(total), kind="stable")
-    rows = rows[order] % len(total)
+    rows = rows.astype(np.intp) % len(total)
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     total[rows[starts]] += np.add.reduceat(values[order], starts, axis=0)
 

@@ -25,21 +25,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, Generic, NoReturn, ParamSpec, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, NoReturn, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
 from .anomaly import watch_forward
 from .compiled import Plan, compile_call, compile_plan, compile_variadic_plan
 from .context import Context, current, join_names
-from .errors import ShapeError
+from .errors import DtypeError, ShapeError, UnsupportedOperation, did_you_mean
 from .graph import Constant, Node, Output, leads_to
 
 P = ParamSpec("P")
 
 # Marks, in a forward's signature, the arguments that are arrays: ndarrays inside the forward;
 # Tensors, ndarrays, numbers or lists for the caller. All others are plain values such as an axis.
-Array: TypeAlias = Any
+Array: TypeAlias = Annotated[Any, "array"]
 
 registry: dict[str, Primitive[Any]] = {}
 composites: dict[str, Callable[..., Any]] = {}
@@ -85,7 +85,7 @@ class Primitive(Generic[P]):
         self.rules: dict[str, Callable[..., Any]] = {}
         parameters = inspect.signature(forward).parameters
         self.names = tuple(parameters)
-        self.arrays = tuple(n for n, p in parameters.items() if p.annotation == "Array")
+        self.arrays = tuple(n for n, p in parameters.items() if _is_array(p.annotation))
         self._plans: dict[Any, Plan] = {}
         self._compile()
 
@@ -144,6 +144,14 @@ class Primitive(Generic[P]):
     def _rules(self, mask: int) -> dict[str, Callable[..., Any]]:
         return {n: self.rules[n] for i, n in enumerate(self.names) if mask >> i & 1}
 
+    def _refuse(self, name: str, *others: str) -> NoReturn:
+        """Raises for a keyword that this operation hasn't, naming the one that is meant."""
+        meant = {"dim": "axis", "keepdim": "keepdims"}.get(name, "")
+        hint = f" Here it is {meant!r}." if meant in self.names else did_you_mean(name, self.names)
+        raise UnsupportedOperation(
+            f"{self.name}() has no argument {name!r}; it takes {', '.join(self.names)}.{hint}"
+        )
+
     def _fail(self, error: Exception, values: Sequence[Any]) -> NoReturn:
         """Raises `error` again with the place, the shapes and the remedy."""
         place = join_names((*current().scope.names(), self.name))
@@ -154,8 +162,10 @@ class Primitive(Generic[P]):
         except Exception:
             hint = ""
         text = f"{place}: {hint or error} (shapes {shapes})"
-        kind = ShapeError if isinstance(error, ValueError) else type(error)
-        raise kind(text) from error
+        for kind in (np.linalg.LinAlgError, IndexError):
+            if isinstance(error, kind):
+                raise kind(text) from error
+        raise (ShapeError if isinstance(error, ValueError) else DtypeError)(text) from error
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"
@@ -184,7 +194,7 @@ class VariadicPrimitive(Primitive[P]):
             self._fail(error, values)
         context = current()
         if not (context.recording and any(t._requires_grad for t in tensors)):
-            return _without_node(self, out, values)
+            return _without_node(self, out, values, bound)
         return _with_node(self, out, values, tuple([_record(a) for a in bound]), 1, context)
 
     def plan(self, mask: int) -> Plan:
@@ -216,6 +226,11 @@ def primitive(
             p.kind is p.VAR_POSITIONAL for p in inspect.signature(forward).parameters.values()
         )
         kind = VariadicPrimitive if variadic else Primitive
+        name = forward.__name__.lstrip("_")
+        if name in registry and registry[name].__module__ != forward.__module__:
+            raise ValueError(
+                f"there is an operation {name!r} already, in {registry[name].__module__}"
+            )
         made: Primitive[P] = type(kind.__name__, (kind,), {})(forward, view, hint)
         registry[made.name] = made
         for function in numpy if isinstance(numpy, tuple) else (numpy,):
@@ -286,11 +301,17 @@ def _with_node(
     return wrap(out, node)
 
 
-def _without_node(operation: Primitive[Any], out: Any, values: Sequence[Any]) -> Any:
+def _without_node(
+    operation: Primitive[Any], out: Any, values: Sequence[Any], bound: Sequence[Any]
+) -> Any:
     """The result of an operation as Tensors without a gradient."""
     if (context := current()).anomaly:
         watch_forward(join_names((*context.scope.names(), operation.name)), out, values, None)
-    return tuple([wrap(o) for o in out]) if type(out) is tuple else wrap(out)
+    results = tuple([wrap(o) for o in (out if type(out) is tuple else (out,))])
+    if operation.view and isinstance(bound[0], _Tensor):
+        for result in results:  # they show the same memory, so they change together
+            result.change = bound[0]._shared_change()
+    return results if type(out) is tuple else results[0]
 
 
 def _constant(tensor: Any) -> Constant:
@@ -322,10 +343,24 @@ _call_names: dict[str, Any] = {
 }
 
 
+def _is_array(annotation: Any) -> bool:
+    """Whether a parameter's annotation, as an object or as text, is `Array`."""
+    text = annotation.rpartition(".")[2] if isinstance(annotation, str) else ""
+    return text == "Array" or annotation == Array
+
+
 def _array_like(value: Any) -> Any:
     """Lists and object arrays as one Tensor or ndarray; anything else as it is."""
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) is _OBJECT:
         return _from_sequence(value)
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        kind = type(value).__name__
+        if kind in ("matrix", "MaskedArray"):
+            raise UnsupportedOperation(
+                f"a NumPy {kind} has rules of its own, which Tensors don't follow: convert it with "
+                "np.asarray (a masked array with .filled(0) and a mask)"
+            )
+        return value.view(np.ndarray)
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..core.random import generator
 from ..module import Module, Parameter, floating
 from ..ops.regularisation import check_probability
 from ..rnn import Recurrent
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 from . import functional
 
 
@@ -133,6 +133,103 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class _Norm(Module):
+    """What LayerNorm and RMSNorm share: the shape of the last axes, and their weights."""
+
+    def __init__(self, normalized_shape: Any, eps: Any, affine: bool, bias: bool, dtype: Any):
+        shape = np.atleast_1d(np.asarray(normalized_shape, int)).tolist()
+        if not shape or any(n < 1 for n in shape):
+            raise ValueError(f"normalized_shape needs positive sizes, got {normalized_shape!r}")
+        self.normalized_shape = tuple(shape)
+        self.eps = eps
+        self.elementwise_affine = affine
+        self.weight = Parameter(np.ones(shape, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(shape, dtype)) if affine and bias else None
+
+    def _input(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        dtype = x.dtype if self.weight is None and x.dtype.kind == "f" else self.dtype
+        return floating(x, dtype, f"the input of {type(self).__name__}")
+
+
+class LayerNorm(_Norm):
+    """out = (x - mean x) / √(var x + eps) · weight + bias, over the last axes
+
+    Args:
+        normalized_shape: of the last axes; the input is (..., *normalized_shape).
+        eps: keeps the root from 0.
+        elementwise_affine: whether there are weight and bias.
+        bias: whether there is a bias.
+        dtype: of the parameters.
+
+    Attributes:
+        weight: of the shape `normalized_shape`, at first ones; or None
+        bias: of the shape `normalized_shape`, at first zeros; or None
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.LayerNorm(2, eps=0.0)(tg.Tensor([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(normalized_shape, eps, elementwise_affine, bias, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.layer_norm(
+            self._input(x), self.normalized_shape, self.weight, self.bias, self.eps
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(_Norm):
+    """out = x / √(mean x² + eps) · weight, over the last axes
+
+    Args:
+        normalized_shape: of the last axes; the input is (..., *normalized_shape).
+        eps: keeps the root from 0; that of the dtype by default.
+        elementwise_affine: whether there is a weight.
+        dtype: of the weight.
+
+    Attributes:
+        weight: of the shape `normalized_shape`, at first ones; or None
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.RMSNorm(2)(tg.Tensor([[1.0, 7.0]])).numpy().round(4).tolist()
+    [[0.20000000298023224, 1.399999976158142]]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(normalized_shape, eps, elementwise_affine, False, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        return functional.rms_norm(self._input(x), self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
 
 
 class Sequential(Module):

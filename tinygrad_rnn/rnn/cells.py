@@ -142,8 +142,8 @@ class RNNCell(Cell):
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
-        x, h = self.checked(x, h)
+    def forward(self, input: Any, hx: Any = None) -> Tensor:
+        x, h = self.checked(input, hx)
         activation = tanh if self.nonlinearity == "tanh" else relu
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
         return activation(a).named("h")
@@ -186,8 +186,8 @@ class LSTMCell(Cell):
 
     gates = 4
 
-    def forward(self, x: Any, state: Any = None) -> LSTMState:
-        x, (h, c) = self.checked(x, state)
+    def forward(self, input: Any, hx: Any = None) -> LSTMState:
+        x, (h, c) = self.checked(input, hx)
         gates = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
         i, f, g, o = split(gates, 4, axis=-1)
         i, f, o = sigmoid(i).named("i"), sigmoid(f).named("f"), sigmoid(o).named("o")
@@ -244,8 +244,8 @@ class GRUCell(Cell):
 
     gates = 3
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
-        x, h = self.checked(x, h)
+    def forward(self, input: Any, hx: Any = None) -> Tensor:
+        x, h = self.checked(input, hx)
         xr, xz, xn = split(linear(x, self.weight_ih, self.bias_ih), 3, axis=-1)
         hr, hz, hn = split(linear(h, self.weight_hh, self.bias_hh), 3, axis=-1)
         r = sigmoid(xr + hr).named("r")

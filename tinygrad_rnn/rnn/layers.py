@@ -52,6 +52,8 @@ class Recurrent(Module):
         state   as above: the state of every layer and direction after its last step
     """
 
+    _unlisted = Module._unlisted | {"_cells"}  # their parameters are the layer's, by flat names
+
     def __init__(
         self,
         cell_class: Any,
@@ -124,14 +126,14 @@ class Recurrent(Module):
             cell.train(self.training)
         return cell
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
-        x = self._checked_input(x)
+    def forward(self, input: Any, hx: Any = None) -> tuple[Tensor, Any]:
+        x = self._checked_input(input)
         single = x.ndim == 2
         if single:
             x = expand_dims(x, 1)
         elif self.batch_first:
             x = swapaxes(x, 0, 1)
-        states = self._initial_states(x, state, single)
+        states = self._initial_states(x, hx, single)
         directions = 2 if self.bidirectional else 1
         finals: list[Any] = []
         for layer in range(self.num_layers):
@@ -405,7 +407,13 @@ def detach(state: Any) -> Any:
         return state.detach()
     if isinstance(state, (tuple, list)):
         return _like(state, [detach(part) for part in state])
-    return state
+    if isinstance(state, dict):
+        return {name: detach(part) for name, part in state.items()}
+    if state is None or isinstance(state, (np.ndarray, float, int)):
+        return state
+    raise TypeError(
+        f"rnn.detach takes a Tensor, or a tuple, list or dict of them, not {state!r:.60}"
+    )
 
 
 __all__ = ["GRU", "LSTM", "RNN", "LSTMState", "Recurrent", "detach"]

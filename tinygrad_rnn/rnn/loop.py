@@ -57,9 +57,11 @@ def scan(
     for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
         with scope(f"t={t}"):
             state = step(inputs[t], state)
+            if state is None:
+                raise TypeError("scan: the cell returned None; it must return its new state")
             outputs[t] = output(inputs[t], state)
     return stack(outputs), state
 
 
 def _first(x_t: Any, state: Any) -> Any:
-    return state[0] if isinstance(state, tuple) else state
+    return state[0] if isinstance(state, (tuple, list)) else state
