@@ -595,3 +595,37 @@ def test_arrays_with_rules_of_their_own_are_refused():
     for other in (matrix, np.ma.masked_array(A, A > 1)):
         with pytest.raises(UnsupportedOperation, match=r"np\.asarray"):
             x * other
+
+
+# Methods and operators
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x // 2, lambda x: 2 // x, lambda x: x % 0.7, lambda x: 2 % x,
+        lambda x: divmod(x, 0.7)[1], lambda x: divmod(2.0, x)[0],
+        lambda x: x.prod(axis=0), lambda x: x.var(axis=1, ddof=1), lambda x: x.std(keepdims=True),
+        lambda x: x.cumsum(1), lambda x: x.cumprod(0), lambda x: x.trace(1), lambda x: x.diagonal(),
+        lambda x: x.take([0, 1, 1], axis=1), lambda x: x.repeat(2, axis=0), lambda x: x.clip(0, 1),
+        lambda x: x.clip(max=0.5), lambda x: x.round(1), lambda x: x.flatten(),
+        lambda x: x.transpose(1, 0), lambda x: x.reshape(-1, 2), lambda x: x.swapaxes(0, 1),
+        lambda x: x.squeeze(), lambda x: x.ravel(), lambda x: x.mean(axis=(0, 1)),
+        lambda x: x.argsort(axis=0), lambda x: x.nonzero()[1], lambda x: abs(x),
+    ],
+)  # fmt: skip
+def test_method_or_operator_is_numpys(call: Any):
+    array = np.array([[0.3, -1.2, 2.5], [1.1, 0.0, -0.4]]) + 0.01
+    x = tg.Tensor(array, requires_grad=True)
+    ours, theirs = call(x), call(array)
+    assert_array_equal(np.asarray(ours.detach()), theirs)
+    assert ours.requires_grad == (np.asarray(theirs).dtype.kind == "f")
+
+
+def test_python_rounds_a_tensor():
+    assert round(tg.Tensor([0.26, 1.04]), 1).tolist() == [0.3, 1.0]
+
+
+def test_exclusive_or_of_booleans():
+    t = tg.Tensor([True, False])
+    assert (t ^ True).tolist() == (True ^ t).tolist() == [False, True]

@@ -279,6 +279,24 @@ class Tensor:
     def __rpow__(self, other: Any) -> Tensor:
         return ops.power(other, self)
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __matmul__(self, other: Any) -> Tensor:
         return ops.matmul(self, other)
 
@@ -350,8 +368,15 @@ class Tensor:
     def __invert__(self) -> Tensor:
         return ops.invert(self)
 
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(self, other)
+
     __rand__ = __and__
     __ror__ = __or__
+    __rxor__ = __xor__
+
+    def __round__(self, decimals: int = 0) -> Tensor:
+        return ops.round(self, decimals)
 
     __hash__ = object.__hash__
 
@@ -501,6 +526,66 @@ class Tensor:
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """``np.min``; equal elements share the gradient"""
         return ops.min(self, axis, keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """``np.prod``"""
+        return ops.prod(self, axis, keepdims)
+
+    def var(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: Any = None
+    ) -> Tensor:
+        """``np.var``"""
+        return ops.var(self, axis, ddof=ddof, keepdims=keepdims, correction=correction)
+
+    def std(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: Any = None
+    ) -> Tensor:
+        """``np.std``"""
+        return ops.std(self, axis, ddof=ddof, keepdims=keepdims, correction=correction)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """``np.cumsum``"""
+        return ops.cumsum(self, axis)
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """``np.cumprod``"""
+        return ops.cumprod(self, axis)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """``np.trace``"""
+        return ops.trace(self, offset, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """``np.diagonal``"""
+        return ops.diagonal(self, offset, axis1, axis2)
+
+    def argsort(self, axis: int | None = -1) -> Tensor:
+        """``np.argsort``"""
+        return ops.argsort(self, axis)
+
+    def nonzero(self) -> Any:
+        """``np.nonzero``"""
+        return ops.nonzero(self)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """``np.take``"""
+        return ops.take(self, indices, axis)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """``np.repeat``; it repeats elements"""
+        return ops.repeat(self, repeats, axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """``np.clip``"""
+        return ops.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """``np.round``; its derivative is zero"""
+        return ops.round(self, decimals)
+
+    def abs(self) -> Tensor:
+        """``np.absolute``"""
+        return ops.absolute(self)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """``np.argmax``"""
