@@ -154,6 +154,52 @@ def test_second_derivative(row: Row):
         assert_allclose(np.zeros(x.shape) if g is None else g.data, numeric, rtol=1e-7, atol=1e-7)
 
 
+def first_rows() -> list[Row]:
+    """One row for each differentiable operation, of not too many elements."""
+    found: dict[str, Row] = {}
+    for row in SMOOTH:
+        size = sum(a.size for a in row.inputs(np.random.default_rng(0)))
+        if row.operation not in found and 2 <= size <= 24 and row.label != "float32":
+            found[row.operation] = row
+    return list(found.values())
+
+
+def test_every_differentiable_operation_has_a_row_of_moderate_size():
+    assert {row.operation for row in first_rows()} == {row.operation for row in SMOOTH}
+
+
+@each(first_rows())
+def test_third_derivative(row: Row):
+    """The second derivative along random directions, differentiated once more."""
+    rng, arrays = drawn(row)
+    arrays = [np.array(a) for a in arrays]
+    cotangents = cotangents_for(row, rng, arrays)
+    ways = [[rng.normal(size=x.shape) for x in differentiable(arrays)] for _ in range(2)]
+
+    def bend(create_graph: bool) -> tuple[tg.Tensor, list[tg.Tensor]]:
+        leaves = tensors(arrays)
+        xs = differentiable(leaves)
+        out = several(row.call(*leaves))
+        total = sum(((y * v).sum() for y, v in zip(out, cotangents, strict=True)), tg.Tensor(0.0))
+        for i, way in enumerate(ways):
+            if not total.requires_grad:
+                return tg.Tensor(0.0), xs
+            last = i == len(ways) - 1 and not create_graph
+            gs = tg.grad(total, xs, create_graph=not last, allow_unused=True)
+            terms = [(g * d).sum() for g, d in zip(gs, way, strict=True) if g is not None]
+            total = sum(terms, tg.Tensor(0.0))
+        return total, xs
+
+    total, xs = bend(create_graph=True)
+    found: Any = [None] * len(xs)
+    if total.requires_grad:
+        found = tg.grad(total, xs, allow_unused=True)
+    for x, g in zip(differentiable(arrays), found, strict=True):
+        numeric = numeric_gradient(lambda: float(bend(create_graph=False)[0]), x)
+        analytic = np.zeros(x.shape) if g is None else g.data
+        assert_allclose(analytic, numeric, rtol=1e-5, atol=1e-6)
+
+
 @each(ROUGH)
 def test_results_without_a_gradient(row: Row):
     _, arrays = drawn(row)
