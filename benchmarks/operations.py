@@ -37,23 +37,20 @@ Step = Callable[[Any, Any], Any]
 def steps(torch: Any) -> dict[str, tuple[Step, Step]]:
     same = ["tanh", "sigmoid", "sin", "cos", "arctan", "arcsinh", "sinh", "expm1", "exp2", "erf"]
     same += ["square", "sqrt", "exp", "absolute", "negative", "relu", "log1p", "sign", "floor"]
-    same += ["reciprocal", "tan", "cosh", "logaddexp"]
+    same += ["reciprocal", "tan", "cosh", "log", "log2", "log10", "arcsin", "arccos", "arctanh"]
+    same += ["ceil", "trunc", "sinc"]
     rows: dict[str, tuple[Step, Step]] = {}
     for name in same:
-        ours, theirs = getattr(tg, name, None), getattr(torch, name, None)
-        if ours is not None and theirs is not None and name != "logaddexp":
-            rows[name] = one(ours, theirs)
-    for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum", "hypot", "arctan2"):
-        ours, theirs = getattr(tg, name, None), getattr(torch, name, None)
-        if ours is not None and theirs is not None:
-            rows[name] = two(ours, theirs)
+        rows[name] = one(getattr(tg, name), getattr(torch, name))
+    pairs = ["add", "subtract", "multiply", "divide", "maximum", "minimum", "hypot", "arctan2"]
+    pairs += ["fmax", "fmin", "remainder", "fmod", "logaddexp", "logaddexp2", "copysign"]
+    for name in pairs:
+        rows[name] = two(getattr(tg, name), getattr(torch, name))
     F = torch.nn.functional
-    for name in ("softplus", "logsigmoid", "leaky_relu", "elu", "selu", "silu", "mish", "gelu"):
-        if hasattr(tg, name):
-            rows[name] = one(getattr(tg, name), getattr(F, name))
-    for name in ("softsign", "hardtanh", "hardsigmoid", "hardswish"):
-        if hasattr(tg, name):
-            rows[name] = one(getattr(tg, name), getattr(F, name))
+    activations = ["softplus", "logsigmoid", "leaky_relu", "elu", "selu", "silu", "mish", "gelu"]
+    activations += ["softsign", "hardtanh", "hardsigmoid", "hardswish"]
+    for name in activations:
+        rows[name] = one(getattr(tg, name), getattr(F, name))
     rows["power"] = (lambda h, c: h**3, lambda h, c: h**3)
     rows["where"] = (
         lambda h, c: tg.where(c > 0, h, 0.5),
@@ -72,9 +69,36 @@ def steps(torch: Any) -> dict[str, tuple[Step, Step]]:
         lambda h, c: torch.cat([h[:1], h[1:]]),
     )
     rows["cumsum"] = (lambda h, c: h - 0.1 * tg.cumsum(h, -1), lambda h, c: h - 0.1 * h.cumsum(-1))
-    if not hasattr(tg, "cumsum"):
-        del rows["cumsum"]
+    # Reductions and rearrangements: each comes back to h's shape by something cheap.
+    rows["prod"] = (lambda h, c: h * h.prod(), lambda h, c: h * h.prod())
+    rows["var"] = (lambda h, c: h + h.var(), lambda h, c: h + h.var(correction=0))
+    rows["std"] = (lambda h, c: h + h.std(), lambda h, c: h + h.std(correction=0))
+    rows["logsumexp"] = (lambda h, c: h - tg.logsumexp(h, -1, True),
+                         lambda h, c: h - torch.logsumexp(h, -1, True))  # fmt: skip
+    rows["clip"] = (lambda h, c: tg.clip(h, 0.2, 0.8), lambda h, c: torch.clip(h, 0.2, 0.8))
+    rows["expand_dims"] = (lambda h, c: tg.squeeze(tg.expand_dims(h, 0), 0),
+                           lambda h, c: h.unsqueeze(0).squeeze(0))  # fmt: skip
+    rows["swapaxes"] = (lambda h, c: tg.expand_dims(h, 0).swapaxes(0, 1)[:, 0],
+                        lambda h, c: h.unsqueeze(0).swapaxes(0, 1)[:, 0])  # fmt: skip
+    rows["broadcast_to"] = (lambda h, c: tg.broadcast_to(h, (2, *h.shape))[0],
+                            lambda h, c: torch.broadcast_to(h, (2, *h.shape))[0])  # fmt: skip
+    rows["flip"] = (lambda h, c: tg.flip(h, -1), lambda h, c: torch.flip(h, (-1,)))
+    rows["roll"] = (lambda h, c: tg.roll(h, 1, -1), lambda h, c: torch.roll(h, 1, -1))
+    rows["stack"] = (lambda h, c: tg.stack([h, c])[0], lambda h, c: torch.stack([h, c])[0])
+    rows["unstack"] = (lambda h, c: h + tg.unstack(h)[0], lambda h, c: h + torch.unbind(h)[0])
+    rows["split"] = (lambda h, c: tg.split(tg.stack([h, c]), 2)[0][0],
+                     lambda h, c: torch.chunk(torch.stack([h, c]), 2)[0][0])  # fmt: skip
+    rows["repeat"] = (lambda h, c: tg.repeat(h, 2, -1)[..., ::2],
+                      lambda h, c: torch.repeat_interleave(h, 2, -1)[..., ::2])  # fmt: skip
+    rows["sort"] = (lambda h, c: tg.sort(h), lambda h, c: torch.sort(h)[0])
+    rows["cumprod"] = (lambda h, c: h - tg.cumprod(h, -1), lambda h, c: h - h.cumprod(-1))
+    rows["matmul"] = (product, product)
     return rows
+
+
+def product(h: Any, c: Any) -> Any:
+    """A vector by a number, as a product of matrices; a matrix by a matrix."""
+    return (h.reshape(-1, 1) @ c[:1].reshape(1, 1)).reshape(-1) if h.ndim == 1 else h @ c
 
 
 def one(ours: Callable[..., Any], theirs: Callable[..., Any]) -> tuple[Step, Step]:

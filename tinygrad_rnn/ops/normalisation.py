@@ -26,7 +26,7 @@ def _shifted(x: Any, axis: int) -> Any:
     if not x.size:
         return x.copy()
     with np.errstate(invalid="ignore"):
-        return np.asarray(x - np.max(x, axis=axis, keepdims=True))
+        return np.asarray(x - np.maximum.reduce(x, axis=axis, keepdims=True))
 
 
 @primitive()
@@ -41,7 +41,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     """
     e = _shifted(x, axis)
     np.exp(e, out=e)
-    e /= np.sum(e, axis=axis, keepdims=True)
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e
 
 
@@ -60,7 +60,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     """
     out = _shifted(x, axis)
     if out.size:
-        out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
+        out -= np.log(np.add.reduce(np.exp(out), axis=axis, keepdims=True))
     return out
 
 
