@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def measure(threads: int) -> None:
         weights = [(0.2 * rng.standard_normal(s)).astype(np.float32) for s in shapes]
         h0 = np.zeros((batch, H), np.float32)
         runs = {
-            "tensor": tensor_loop(tg.Tensor(xs), tg.Tensor(h0), weights),
-            "numpy": numpy_loop(xs, h0, weights),
+            "tensor": our_loop(tg.Tensor(xs), tg.Tensor(h0), weights, tg.tanh),
+            "numpy": our_loop(xs, h0, weights, np.tanh),
             "bare": bare_loop(xs, h0, weights),
         }
         try:
@@ -43,27 +44,16 @@ def measure(threads: int) -> None:
         report(threads, batch, medians(runs))
 
 
-def tensor_loop(xs: tg.Tensor, h0: tg.Tensor, weights: list[np.ndarray]) -> Callable[[], None]:
+def our_loop(
+    xs: Any, h0: Any, weights: list[np.ndarray], tanh: Callable[[Any], Any]
+) -> Callable[[], None]:
     Wx, Wh, b = (tg.Tensor(w, requires_grad=True) for w in weights)
 
     def run() -> None:
         Wx.grad = Wh.grad = b.grad = None
         h = h0
         for t in range(T):
-            h = tg.tanh(xs[t] @ Wx + h @ Wh + b)
-        h.sum().backward()
-
-    return run
-
-
-def numpy_loop(xs: np.ndarray, h0: np.ndarray, weights: list[np.ndarray]) -> Callable[[], None]:
-    Wx, Wh, b = (tg.Tensor(w, requires_grad=True) for w in weights)
-
-    def run() -> None:
-        Wx.grad = Wh.grad = b.grad = None
-        h = h0
-        for t in range(T):
-            h = np.tanh(xs[t] @ Wx + h @ Wh + b)
+            h = tanh(xs[t] @ Wx + h @ Wh + b)
         h.sum().backward()
 
     return run
