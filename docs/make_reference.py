@@ -152,7 +152,8 @@ def rules_of(operation: Primitive[Any] | None, module: ModuleType) -> list[str]:
     """The rules, as the code has them."""
     if operation is None or not operation.rules:
         return []
-    tree = ast.parse(inspect.getsource(module))
+    source = inspect.getsource(module)
+    tree = ast.parse(source)
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     lines = []
     for node in ast.walk(tree):
@@ -164,21 +165,30 @@ def rules_of(operation: Primitive[Any] | None, module: ModuleType) -> list[str]:
         if owner.id.lstrip("_") != operation.name:
             continue
         for keyword in node.keywords:
-            lines.append(rule_text(str(keyword.arg), keyword.value, functions))
+            lines.append(rule_text(str(keyword.arg), keyword.value, functions, source))
     return lines
 
 
-def rule_text(argument: str, rule: ast.expr, functions: dict[str, ast.FunctionDef]) -> str:
+def rule_text(
+    argument: str, rule: ast.expr, functions: dict[str, ast.FunctionDef], source: str
+) -> str:
+    """A rule in the words of the code: of a lambda its body, of a function its statements."""
     if isinstance(rule, ast.Lambda):
-        return f"{argument}: {ast.unparse(rule.body)}"
-    if isinstance(rule, ast.Name) and rule.id in functions:
-        function = functions[rule.id]
-        body = [n for n in function.body if not is_docstring(n)]
-        if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
-            return f"{argument}: {ast.unparse(body[0].value)}"
-        code = "\n".join(textwrap.indent(ast.unparse(n), "    ") for n in body)
-        return f"{argument}:\n{code}"
-    return f"{argument}: {ast.unparse(rule)}"
+        return f"{argument}: {segment(source, rule.body)}"
+    if not (isinstance(rule, ast.Name) and rule.id in functions):
+        return f"{argument}: {segment(source, rule)}"
+    body = [n for n in functions[rule.id].body if not is_docstring(n)]
+    if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
+        return f"{argument}: {segment(source, body[0].value)}"
+    return "\n".join([f"{argument}:", *("    " + segment(source, n, "    ") for n in body)])
+
+
+def segment(source: str, node: ast.AST, indent: str = "") -> str:
+    """The text of a node, its further lines moved to the left."""
+    first, *rest = (ast.get_source_segment(source, node) or "").split("\n")
+    moved = textwrap.dedent("\n".join(rest)).split("\n") if rest else []
+    inner = "    " if isinstance(node, (ast.If, ast.For, ast.With, ast.FunctionDef)) else ""
+    return "\n".join([first, *(f"{indent}{inner}{line}" if line else line for line in moved)])
 
 
 def is_docstring(node: ast.stmt) -> bool:

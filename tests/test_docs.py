@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -31,6 +32,7 @@ def test_links_lead_somewhere(page: str):
         assert "://" in link or (DOCS / link).exists(), link
 
 
+@pytest.mark.skipif(not hasattr(np, "unstack"), reason="the page names a function of NumPy 2.1")
 def test_page_of_operations_is_what_the_code_says():
     command = [sys.executable, str(DOCS / "make_reference.py"), "--check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
