@@ -388,8 +388,9 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
             "a Tensor's elements can't be assigned, since graphs may need the old ones. Collect "
-            "results in a list and np.stack them; choose with np.where(mask, new, old); or, "
-            "outside any graph, write t.data[index] = value"
+            "results in a list and np.stack them; make a new one with "
+            "t = tg.index_update(t, index, value) or np.where(mask, new, old); or, outside any "
+            "graph, write t.data[index] = value"
         )
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -334,8 +334,9 @@ def _plus(old: Any, new: Any, create_graph: bool) -> Any:
 
 _SECOND_BACKWARD = (
     "backward a second time through {place}: what its rule needs was released by the first pass. "
-    "Usually this is a recurrent state kept from the previous batch: cut it with state.detach() "
-    "before using it again. Or two losses share a graph: add them and call backward once."
+    "Usually this is a recurrent state kept from the previous batch: cut it with "
+    "tg.rnn.detach(state), or h.detach(), before using it again. Or two losses share "
+    "a graph: add them and call backward once."
 )
 
 _CHANGED = (
