@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .anomaly import check_fingerprints, watch_backward
-from .compiled import OUT
+from .compiled import OUT, Plan
 from .context import Context, current, within
 from .errors import DtypeError, GraphError, RuleError
 from .graph import At, Change, Constant, Node, Output, leads_to
@@ -133,11 +133,9 @@ def _walk(
     if wanted is not None:
         useful, passed = _leading_to(wanted, nodes)
         nodes = [node for node in nodes if node in useful]
-    for node in passed:
-        if node.saved is None:
-            raise GraphError(_SECOND_BACKWARD.format(place=node.place))
-        if node.serial < Change.latest:
-            _check_unchanged(node)
+    for node in nodes:
+        if node in passed:
+            _require_usable(node)
     table = Cotangents()
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
@@ -155,18 +153,8 @@ def _walk(
                 captured[node] = g
         if g is None or node not in passed:
             continue
-        if anomaly:
-            check_fingerprints(node)
         plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
-        try:
-            if create_graph:
-                with within(Context(True, node.scope.reversed(), anomaly)):
-                    pairs = plan.pullback(g, _lift(node), node.arguments)
-            else:
-                pairs = plan.pullback(g, node.saved, node.arguments)
-        except (ValueError, TypeError, IndexError) as error:
-            raise RuleError(f"a rule of {node.place} failed: {error}") from error
-        for target, contribution in pairs:
+        for target, contribution in _pulled(node, plan, g, create_graph):
             if contribution is None:
                 continue
             if anomaly:
@@ -181,6 +169,27 @@ def _walk(
             node.saved = None
     values.update((k, g) for k, g in captured.items() if g is not None)
     return table
+
+
+def _require_usable(node: Node) -> None:
+    """Raises if what the rules of `node` need is gone, or isn't what it was."""
+    if node.saved is None:
+        raise GraphError(_SECOND_BACKWARD.format(place=node.place))
+    if node.serial < Change.latest:
+        _check_unchanged(node)
+    if current().anomaly:
+        check_fingerprints(node)
+
+
+def _pulled(node: Node, plan: Plan, g: Any, create_graph: bool) -> Iterable[tuple[Any, Any]]:
+    """What the rules of `node` make of its cotangent: pairs of (argument, its cotangent)."""
+    try:
+        if not create_graph:
+            return plan.pullback(g, node.saved, node.arguments)
+        with within(Context(True, node.scope.reversed(), current().anomaly)):
+            return plan.pullback(g, _lift(node), node.arguments)
+    except (ValueError, TypeError, IndexError) as error:
+        raise RuleError(f"a rule of {node.place} failed: {error}") from error
 
 
 def _reachable(roots: Iterable[Key]) -> tuple[list[Node], dict[Node, list[Output]]]:
