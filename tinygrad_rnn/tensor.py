@@ -136,7 +136,11 @@ class Tensor:
         if value is not None:
             value = as_tensor(value)
             if value.dtype != self.dtype:
-                value = floating_or_raise(value, "a gradient").astype(self.dtype)
+                if value.dtype.kind != "f":
+                    raise DtypeError(
+                        f"a gradient must hold floating-point numbers, got {value.dtype}"
+                    )
+                value = value.astype(self.dtype)
             if value.shape != self.shape:
                 raise ShapeError(f"the gradient of shape {value.shape} doesn't fit {self.shape}")
         self._grad = value
@@ -682,13 +686,6 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     if dtype is not None and made.dtype != dtype:
         return made.astype(dtype)
     return made
-
-
-def floating_or_raise(tensor: Tensor, what: str) -> Tensor:
-    """`tensor`, if it holds floating-point numbers."""
-    if tensor.dtype.kind != "f":
-        raise DtypeError(f"{what} must hold floating-point numbers, got {tensor.dtype}")
-    return tensor
 
 
 def asarray(data: Any) -> Any:
