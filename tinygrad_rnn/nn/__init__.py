@@ -2,7 +2,7 @@
 
 from ..module import Module, Parameter
 from ..rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from . import functional, utils
+from . import functional, init, utils
 from .activations import (
     CELU,
     ELU,
@@ -93,5 +93,6 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "functional",
+    "init",
     "utils",
 ]
