@@ -76,20 +76,31 @@ def relative_error(found: Any, expected: Any) -> float:
 # PyTorch's side: from a configuration and the arrays given to the arrays expected
 
 
+def layer_options(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a recurrent configuration goes to the layer's constructor."""
+    others = ("kind", "sizes", "state", "single", "lengths", "sorted")
+    return {k: v for k, v in config.items() if k not in others}
+
+
 def recurrent(config: dict[str, Any], given: Arrays, dtype: str = "float64") -> Arrays:
-    """Outputs, final states and all gradients of RNN, LSTM or GRU."""
+    """Outputs, final states and all gradients of RNN, LSTM or GRU; packed, if there are lengths."""
     import torch
 
-    options = {k: v for k, v in config.items() if k not in ("kind", "sizes", "state", "single")}
     hidden, features = config["sizes"][2:]
     layer = getattr(torch.nn, config["kind"])(
-        features, hidden, **options, dtype=getattr(torch, dtype)
+        features, hidden, **layer_options(config), dtype=getattr(torch, dtype)
     )
     leaves = _leaves(given, dtype)
     layer.load_state_dict({n: t for n, t in leaves.items() if n in layer.state_dict()})
     state = tuple(leaves[n] for n in ("h0", "c0") if n in leaves)
     start = (state if config["kind"] == "LSTM" else state[0]) if state else None
-    output, final = layer(leaves["x"], start)
+    if lengths := config.get("lengths"):
+        functions, first = torch.nn.utils.rnn, config.get("batch_first", False)
+        packed = functions.pack_padded_sequence(leaves["x"], lengths, first, config["sorted"])
+        output, final = layer(packed, start)
+        output, _ = functions.pad_packed_sequence(output, first, total_length=config["sizes"][0])
+    else:
+        output, final = layer(leaves["x"], start)
     finals = final if isinstance(final, tuple) else (final,)
     results = dict(zip(("output", "h_n", "c_n"), (output, *finals), strict=False))
     sum((results[n] * leaves[f"g_{n}"].detach()).sum() for n in results).backward()
@@ -174,6 +185,39 @@ def clipped(config: dict[str, Any], given: Arrays) -> Arrays:
     return _arrays({"total": total, **{f"g{i}": t.grad for i, t in enumerate(tensors)}})
 
 
+def packing(config: dict[str, Any], given: Arrays) -> Arrays:
+    """What a function of nn.utils.rnn returns, and the gradients; lists are joined by `cat`."""
+    import torch
+
+    functions = torch.nn.utils.rnn
+    name, lengths, options = config["name"], config["lengths"], config["options"]
+    leaves = _leaves(given)
+    g = leaves.pop("g").detach()
+    sequences = list(leaves.values())
+    argument: Any = sequences if name in ("pad_sequence", "pack_sequence") else sequences[0]
+    if name in ("pad_packed_sequence", "unpack_sequence"):
+        places = torch.zeros(max(lengths), len(lengths))
+        like = functions.pack_padded_sequence(places, lengths, enforce_sorted=config["sorted"])
+        argument = functions.PackedSequence(argument, *like[1:])
+    if name == "unpad_sequence":
+        argument = argument * 1  # torch transposes what it is given in place
+        out: Any = functions.unpad_sequence(argument, torch.tensor(lengths), **options)
+    elif name == "pack_padded_sequence":
+        out = functions.pack_padded_sequence(argument, lengths, **options)
+    else:
+        out = getattr(functions, name)(argument, **options)
+    found = {}
+    if isinstance(out, functions.PackedSequence):
+        found = {n: t for n, t in out._asdict().items() if t is not None and n != "data"}
+        out = out.data
+    elif isinstance(out, tuple):
+        out, found["lengths"] = out
+    elif isinstance(out, list):
+        out = torch.cat(out)
+    out.backward(g)
+    return _arrays({"out": out, **found, **{f"d_{n}": t.grad for n, t in leaves.items()}})
+
+
 def _leaves(given: Arrays, dtype: str = "float64") -> dict[str, Any]:
     import torch
 
@@ -201,27 +245,48 @@ def recurrent_inputs(config: dict[str, Any], rng: np.random.Generator) -> Arrays
     directions = 2 if config.get("bidirectional") else 1
     count = config.get("num_layers", 1) * directions
     rows = GATES[config["kind"]] * hidden
+    projected = config.get("proj_size")
+    width = projected or hidden  # of h, and so of the output
     given = {}
     for row in range(count):
         name = f"l{row // directions}" + ("_reverse" if row % directions else "")
-        size = features if row < directions else hidden * directions
+        size = features if row < directions else width * directions
         given[f"weight_ih_{name}"] = numbers(rng, rows, size)
-        given[f"weight_hh_{name}"] = numbers(rng, rows, hidden)
+        given[f"weight_hh_{name}"] = numbers(rng, rows, width)
         if config.get("bias", True):
             given[f"bias_ih_{name}"] = numbers(rng, rows)
             given[f"bias_hh_{name}"] = numbers(rng, rows)
+        if projected:
+            given[f"weight_hr_{name}"] = numbers(rng, projected, hidden)
     lead = (batch, time) if config.get("batch_first") else (time, batch)
     if config.get("single"):
         lead = (time,)
-    states = (count, hidden) if config.get("single") else (count, batch, hidden)
-    parts = ("h", "c") if config["kind"] == "LSTM" else ("h",)
+    states = (count,) if config.get("single") else (count, batch)
+    parts = {"h": width, "c": hidden} if config["kind"] == "LSTM" else {"h": hidden}
     given["x"] = numbers(rng, *lead, features)
-    given["g_output"] = numbers(rng, *lead, hidden * directions)
-    for part in parts:
-        given[f"g_{part}_n"] = numbers(rng, *states)
+    given["g_output"] = numbers(rng, *lead, width * directions)
+    for part, size in parts.items():
+        given[f"g_{part}_n"] = numbers(rng, *states, size)
         if config.get("state"):
-            given[f"{part}0"] = numbers(rng, *states)
+            given[f"{part}0"] = numbers(rng, *states, size)
     return given
+
+
+def packing_inputs(config: dict[str, Any], rng: np.random.Generator) -> Arrays:
+    """Input and cotangent of a function of nn.utils.rnn."""
+    name, lengths, options = config["name"], config["lengths"], config["options"]
+    total, trailing = sum(lengths), config["trailing"]
+    steps = options.get("total_length", config.get("steps", max(lengths)))
+    lead = (len(lengths), steps) if options.get("batch_first") else (steps, len(lengths))
+    flat, padded = numbers(rng, total, *trailing), numbers(rng, *lead, *trailing)
+    if name in ("pad_sequence", "pack_sequence"):
+        parts = np.split(flat, np.cumsum(lengths)[:-1])
+        given = {f"x{n:02}": part for n, part in enumerate(parts)}
+        return {**given, "g": padded if name == "pad_sequence" else numbers(rng, *flat.shape)}
+    if name == "pad_packed_sequence":
+        return {"x": flat, "g": padded}
+    x = flat if name == "unpack_sequence" else padded
+    return {"x": x, "g": numbers(rng, *flat.shape)}
 
 
 # The cases
@@ -359,6 +424,63 @@ def clip_cases(rng: np.random.Generator) -> list[Case]:
     return made
 
 
+def packing_cases(rng: np.random.Generator) -> list[Case]:
+    """Every function of nn.utils.rnn, sorted and not, the options taking turns."""
+    made = []
+    batches = [([5, 3, 3, 1], [2]), ([2, 7, 1, 7, 3], []), ([1], [3, 2]), ([1, 2, 5], [1])]
+    for turn, (lengths, trailing) in enumerate(batches):
+        descending = sorted(lengths, reverse=True) == lengths
+        order = {} if descending else {"enforce_sorted": False}
+        steps = max(lengths) + turn % 2
+        for first in ({}, {"batch_first": True}):
+            filled = {"padding_value": -1.5} if turn % 2 else {}
+            variants: list[tuple[str, dict[str, Any]]] = [
+                ("pack_padded_sequence", {**first, **order}),
+                ("pad_packed_sequence", {**first, **filled, "total_length": steps}),
+                ("pad_sequence", {**first, **filled}),
+                ("pad_sequence", {**first, "padding_side": "left"}),
+                ("unpad_sequence", first),
+            ]
+            if not first:
+                variants += [("pack_sequence", order), ("unpack_sequence", {})]
+            for name, options in variants:
+                config = {"name": name, "lengths": lengths, "trailing": trailing}
+                config |= {"sorted": descending, "options": options}
+                if name in ("pack_padded_sequence", "unpad_sequence"):
+                    config["steps"] = steps
+                given = packing_inputs(config, rng)
+                made.append((config, given, packing(config, given)))
+    return made
+
+
+def recurrent_option_cases(rng: np.random.Generator) -> list[Case]:
+    """Projections, and packed input in and out of order, the other options taking turns."""
+    made = []
+    batches = [([5, 3, 3, 1], True), ([2, 5, 1, 4], False), ([1], True), ([1, 3], False)]
+    for turn in range(12):
+        shared = {
+            "num_layers": 1 + turn % 3,
+            "bidirectional": turn % 6 >= 3,
+            "bias": turn % 4 != 2,
+            "batch_first": turn % 2 == 1,
+        }
+        time, batch, hidden, features = [(5, 3, 2, 7), (1, 1, 3, 1), (3, 2, 5, 3)][turn // 2 % 3]
+        projected: dict[str, Any] = {"kind": "LSTM", "sizes": (time, batch, hidden, features)}
+        projected |= {**shared, "proj_size": 1 + turn % (hidden - 1)}
+        projected |= {"single": turn % 5 == 3, "state": turn not in (1, 4, 9)}
+        lengths, ordered = batches[(turn + turn // 4) % 4]
+        time = max(lengths) + turn % 2  # past the longest sequence every second time
+        packed: dict[str, Any] = {"kind": ("RNN", "LSTM", "GRU", "LSTM")[turn % 4]}
+        packed |= {"sizes": (time, len(lengths), 1 + turn % 3, 2), **shared}
+        packed |= {"state": turn not in (1, 4, 10), "lengths": lengths, "sorted": ordered}
+        if turn in (3, 7, 11):
+            packed |= {"sizes": (time, len(lengths), 3, 2), "proj_size": 2}
+        for config in (projected, packed):
+            given = recurrent_inputs(config, rng)
+            made.append((config, given, recurrent(config, given)))
+    return made
+
+
 def main() -> None:
     rng = np.random.default_rng(20260518)
     save("rnn_tanh", recurrent_cases("RNN", "tanh", rng))
@@ -369,6 +491,8 @@ def main() -> None:
     save("functions", function_cases(rng))
     save("optimisers", trajectory_cases(rng))
     save("clipping", clip_cases(rng))
+    save("packing", packing_cases(rng))
+    save("recurrent_options", recurrent_option_cases(np.random.default_rng(20260519)))
 
 
 if __name__ == "__main__":
