@@ -26,6 +26,13 @@ def test_gradients_page_runs():
     assert "swish" in names
 
 
+def test_recurrent_page_runs():
+    names: dict[str, object] = {}
+    for block in blocks("recurrent.md"):
+        exec(compile(block, "recurrent.md", "exec"), names)
+    assert names["penalty"].requires_grad  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("page", sorted(p.name for p in DOCS.glob("*.md")))
 def test_links_lead_somewhere(page: str):
     for link in re.findall(r"\]\(([^)#]+)\)", (DOCS / page).read_text()):

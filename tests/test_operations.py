@@ -607,7 +607,7 @@ def test_dropout_of_all_and_of_none():
     everything = tg.dropout(x, 1.0)
     assert everything.tolist() == [0.0, 0.0]
     assert everything.dtype == np.float32
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match="in range"):
         tg.dropout(x, 1.5)
 
 

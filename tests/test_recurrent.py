@@ -361,10 +361,10 @@ def test_integer_weights_raise():
 @pytest.mark.parametrize(
     ("error", "options", "words"),
     [
-        (ValueError, {"dropout": 1.5}, "0 to 1"),
-        (ValueError, {"dropout": -0.1}, "0 to 1"),
-        (ValueError, {"dropout": True}, "0 to 1"),
-        (ValueError, {"dropout": "0.5"}, "0 to 1"),
+        (ValueError, {"dropout": 1.5}, "in range [0, 1]"),
+        (ValueError, {"dropout": -0.1}, "in range [0, 1]"),
+        (ValueError, {"dropout": True}, "in range [0, 1]"),
+        (ValueError, {"dropout": "0.5"}, "in range [0, 1]"),
         (ValueError, {"num_layers": 0}, "num_layers must be greater than zero"),
         (TypeError, {"num_layers": 1.0}, "num_layers should be of type int, got: float"),
         (ValueError, {"hidden_size": 0}, "hidden_size must be greater than zero"),

@@ -13,9 +13,11 @@ from .checking import gradcheck, gradgradcheck
 from .core.context import detect_anomaly, enable_grad, no_grad, scope
 from .core.primitive import Array, primitive
 from .core.random import manual_seed
+from .core.recording import record
 from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph
 from .ops import *
-from .tensor import Tensor, as_tensor, asarray
+from .recomputation import checkpoint
+from .tensor import Tensor, as_tensor, asarray, named
 
 __version__ = "0.1.0"

@@ -84,19 +84,38 @@ class _Place:
 class _ModuleType(type):
     """Names the right keyword when a constructor is given a wrong one."""
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        init = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return init.replace(parameters=list(init.parameters.values())[1:])
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        init: Any = cls.__init__  # type: ignore[misc]
-        parameters = dict(inspect.signature(init).parameters)
-        parameters.pop("self", None)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            for name in kwargs:
-                if name not in parameters:
-                    known = list(parameters)
-                    raise TypeError(
-                        f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)} "
-                        f"It takes {', '.join(known)}."
-                    )
+        known = accepted_arguments(cls)
+        for name in kwargs:
+            if known is not None and name not in known:
+                raise TypeError(
+                    f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)} "
+                    f"It takes {', '.join(known)}."
+                )
         return super().__call__(*args, **kwargs)
+
+
+def accepted_arguments(maker: Callable[..., Any]) -> list[str] | None:
+    """The names of the arguments that a class or function takes; None if it takes any.
+
+    What a class takes as ``**options`` it hands on to the class it derives from.
+    """
+    makers: list[Any] = [maker]
+    if isinstance(maker, type):
+        makers = [vars(c)["__init__"] for c in maker.__mro__[:-1] if "__init__" in vars(c)]
+    names: list[str] = []
+    for function in makers:
+        parameters = inspect.signature(function).parameters.values()
+        options = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
+        names += [p.name for p in parameters if p.name not in ("self", *options, *names)]
+        if not options:
+            return names
+    return None if makers else []
 
 
 class Module(metaclass=_ModuleType):
@@ -135,16 +154,19 @@ class Module(metaclass=_ModuleType):
             return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and not _may_replace(value):
+        self._check_replacement(name, vars(self).get(name), value)
+        if name not in self._unlisted:
+            for suffix, member in _members(value):
+                member._place.take(name + suffix, self)
+        object.__setattr__(self, name, value)
+
+    def _check_replacement(self, name: str, old: Any, value: Any) -> None:
+        if isinstance(old, Parameter) and not _may_replace(value):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a Parameter: replace it by nn.Parameter(...), by "
                 "None, or by the result of a differentiable computation, not by a "
                 f"{type(value).__name__}; to set its values, {name}.data = ..."
             )
-        if name not in self._unlisted:
-            for suffix, member in _members(value):
-                member._place.take(name + suffix, self)
-        object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k != "_place"}
@@ -154,12 +176,19 @@ class Module(metaclass=_ModuleType):
             setattr(self, name, value)
 
     @property
+    def title(self) -> str:
+        """What messages call it: its type, and its dotted name in the outermost module."""
+        name = self._place.dotted()
+        return f"{type(self).__name__} {name!r}" if name else type(self).__name__
+
+    @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of the parameters held directly; float32 if there are none."""
+        """The dtype of the first parameter held directly, or else inside; float32 without any."""
         for value in vars(self).values():
             if isinstance(value, Parameter):
                 return value.data.dtype
-        return np.dtype(np.float32)
+        inside = next(self.parameters(), None)
+        return np.dtype(np.float32) if inside is None else inside.dtype
 
     def _own(self) -> Iterator[tuple[str, Parameter | Module]]:
         """The parameters and modules held directly, by name."""
@@ -306,17 +335,26 @@ class Module(metaclass=_ModuleType):
         return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
 
 
-def floating(x: Any, dtype: Any, what: str) -> Tensor:
-    """`x` as a Tensor of a module's dtype, differentiably.
+def floating(x: Any, module: Module, dtype: Any, part: str = "input") -> Tensor:
+    """`x`, the input (or another part) of a module, as a Tensor of a dtype, differentiably.
 
     Raises:
         TypeError: if `x` holds integers or booleans, which have no gradient.
     """
+    if isinstance(x, Tensor) and x.dtype == dtype:
+        return x
+    if isinstance(x, tuple) and (hasattr(x, "_fields") or any(isinstance(p, Tensor) for p in x)):
+        raise DtypeError(
+            f"the {part} of {module.title} must be one array, got a {type(x).__name__} of {len(x)} "
+            "parts. A recurrent layer returns (output, state), the state of an LSTM is (h, c), and "
+            "a PackedSequence has .data: give the part that is meant"
+        )
     tensor = as_tensor(x)
     if tensor.dtype.kind != "f":
         raise DtypeError(
-            f"{what} must hold floating-point numbers, got {tensor.dtype}: convert with "
-            f"x.astype(np.{np.dtype(dtype).name}), or give integers to an Embedding first"
+            f"the {part} of {module.title} must hold floating-point numbers, got {tensor.dtype}: "
+            f"convert with x.astype(np.{np.dtype(dtype).name}), or give integers to an Embedding "
+            "first"
         )
     return tensor if tensor.dtype == dtype else tensor.astype(dtype)
 

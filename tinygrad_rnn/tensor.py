@@ -708,6 +708,20 @@ def asarray(data: Any) -> Any:
     return np.asarray(data)
 
 
+def named(value: Any, name: str) -> Any:
+    """`value` itself, named if it is a Tensor: for pictures and traces, in code for arrays too.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> tg.named(tg.Tensor(1.0), "gate").name
+    'gate'
+    >>> tg.named(np.ones(2), "gate")
+    array([1., 1.])
+    """
+    if isinstance(value, Tensor):
+        value.name = name
+    return value
+
+
 def _holds_tensor(data: Any) -> bool:
     if isinstance(data, np.ndarray) and data.dtype == object:
         data = data.ravel().tolist()

@@ -16,6 +16,8 @@ _CALL = """\
 def {name}({signature}, **unknown):
     if unknown:
         self._refuse(*unknown)
+    if {bare}:
+        return forward({names})
     mask = 0
     tensor = unusual = False
 {arguments}
@@ -51,6 +53,9 @@ _ARRAY = """\
 """
 
 
+_BARE = "({name} is None or type({name}) is ndarray and {name}.dtype is not objects)"
+
+
 def compile_call(
     function: Callable[..., Any], arrays: Iterable[str], bits: Mapping[str, int], names: Any
 ) -> Callable[..., Any]:
@@ -73,6 +78,7 @@ def compile_call(
     source = _CALL.format(
         name=function.__name__,
         signature=str(inspect.Signature([self_parameter, *parameters]))[1:-1],
+        bare=" and ".join(_BARE.format(name=n) for n in arrays) or "False",
         arguments="".join(_ARRAY.format(name=n, bit=bits.get(n, 0)) for n in arrays),
         names=_tuple(every),
         values=_tuple(f"{n}_value" if n in arrays else n for n in every),

@@ -6,12 +6,14 @@ The state is context-local, so threads and async tasks don't see each other's sw
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_STEP = re.compile(r"t=(-?\d+)")
 
 
 class Scope:
@@ -65,15 +67,39 @@ def join_names(names: tuple[str, ...]) -> str:
     return text
 
 
+def step_number(name: str) -> int | None:
+    """The number of a time step, of a scope named ``t=<number>``; None for any other scope.
+
+    >>> step_number("t=12"), step_number("l0")
+    (12, None)
+    """
+    match = _STEP.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 class Context:
-    """The switches of the running code, replaced as a whole and never changed in place."""
+    """The switches of the running code, replaced as a whole and never changed in place.
 
-    __slots__ = ("anomaly", "recording", "scope")
+    Attributes:
+        recording: whether operations make nodes.
+        scope: where they stand.
+        anomaly: whether every array is looked at for NaN.
+        record: the `Recording` that notes the values and gradients of nodes, or None.
+    """
 
-    def __init__(self, recording: bool, scope: Scope, anomaly: bool = False) -> None:
+    __slots__ = ("anomaly", "record", "recording", "scope")
+
+    def __init__(
+        self,
+        recording: bool,
+        scope: Scope,
+        anomaly: bool = False,
+        record: Any = None,
+    ) -> None:
         self.recording = recording
         self.scope = scope
         self.anomaly = anomaly
+        self.record = record
 
 
 _OUTSIDE = Context(recording=True, scope=Scope("", None))
@@ -129,7 +155,7 @@ class no_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(False, now.scope, now.anomaly)
+        return Context(False, now.scope, now.anomaly, now.record)
 
 
 class enable_grad(_Switch):
@@ -144,7 +170,7 @@ class enable_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(True, now.scope, now.anomaly)
+        return Context(True, now.scope, now.anomaly, now.record)
 
 
 class scope(_Switch):
@@ -169,7 +195,7 @@ class scope(_Switch):
         self.name = name
 
     def _next(self, now: Context) -> Context:
-        return Context(now.recording, Scope(self.name, now.scope), now.anomaly)
+        return Context(now.recording, Scope(self.name, now.scope), now.anomaly, now.record)
 
     def _fresh(self) -> scope:
         return scope(self.name)
@@ -192,7 +218,7 @@ class detect_anomaly(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(now.recording, now.scope, True)
+        return Context(now.recording, now.scope, True, now.record)
 
 
 class within(_Switch):

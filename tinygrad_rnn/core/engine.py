@@ -8,7 +8,7 @@ one pass over the graph, however long the sequence.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -113,11 +113,48 @@ def gradients(
     return found
 
 
+def propagate(output: Any, cotangent: Any) -> None:
+    """A backward pass for the recording that is active: no `.grad` is touched.
+
+    The graph is kept.
+    """
+    _walk([output], [cotangent], None, retain_graph=True, create_graph=False)
+
+
+def boundary(outputs: Sequence[Any], since: int) -> list[Key]:
+    """What the operations newer than number `since`, that lead to `outputs`, took from outside.
+
+    These are the leaves among their arguments, and the results of operations up to that number, in
+    the order of their first use.
+    """
+    found: dict[Key, None] = {}
+    nodes, _ = _reachable([key_of(out) for out in outputs], since)
+    for node in reversed(nodes):
+        for argument in node.arguments:
+            maker = argument.node if type(argument) is Output else argument
+            old = type(maker) is Node and maker.serial <= since
+            if old or (is_tensor(argument) and argument._requires_grad):
+                found[argument] = None
+    return list(found)
+
+
+def pulled_back(
+    outputs: Sequence[Any],
+    cotangents: Sequence[Any],
+    records: Sequence[Key],
+    since: int,
+    create_graph: bool,
+) -> list[tuple[Key, Any]]:
+    """Pairs of each of `records`, from the `boundary`, and its cotangent or None."""
+    table = _walk(outputs, cotangents, set(records), create_graph, create_graph, since)
+    return [(record, table.values.get(record)) for record in records]
+
+
 def _recording(create_graph: bool) -> AbstractContextManager[None]:
     """Records what a pass under create_graph does, also within no_grad."""
-    return (
-        within(Context(True, current().scope, current().anomaly)) if create_graph else nullcontext()
-    )
+    now = current()
+    inside = Context(True, now.scope, now.anomaly, now.record)
+    return within(inside) if create_graph else nullcontext()
 
 
 def _walk(
@@ -126,9 +163,13 @@ def _walk(
     wanted: set[Key] | None,
     retain_graph: bool,
     create_graph: bool,
+    since: int = 0,
 ) -> Cotangents:
-    """Pulls `cotangents` back from `outputs`; the table returned holds the leaves and `wanted`."""
-    nodes, branches = _reachable([key_of(out) for out in outputs])
+    """Pulls `cotangents` back from `outputs`; the table returned holds the leaves and `wanted`.
+
+    Nodes numbered up to `since` are treated as leaves.
+    """
+    nodes, branches = _reachable([key_of(out) for out in outputs], since)
     passed = set(nodes)  # the nodes whose rules are used
     if wanted is not None:
         useful, passed = _leading_to(wanted, nodes)
@@ -140,7 +181,8 @@ def _walk(
     for out, g in zip(outputs, cotangents, strict=True):
         table.add(key_of(out), g if create_graph else g._data)
     captured: dict[Key, Any] = {}
-    anomaly = current().anomaly
+    anomaly, record = current().anomaly, current().record
+    noted = None if record is None else record.fresh()
     values, owned = table.values, table.owned
     for node in nodes:
         if node in branches:
@@ -151,6 +193,8 @@ def _walk(
                 owned.discard(node)
             if wanted is not None and node in wanted:
                 captured[node] = g
+        if noted is not None:
+            noted.note_cotangent(node, g, branches.get(node, ()))
         if g is None or node not in passed:
             continue
         plan = node.plan if wanted is None else node.operation.narrowed(node, useful)
@@ -161,12 +205,18 @@ def _walk(
                 watch_backward(node, g, contribution)
             if contribution.shape != target.shape:
                 contribution = _sum_to(contribution, target.shape, node)
+            if noted is not None and is_tensor(target):
+                noted.note_contribution(target, node, contribution)
             if target in values or type(contribution) is At:
                 table.add(target, contribution)
             else:
                 values[target] = contribution
         if not retain_graph:
             node.saved = None
+    if record is not None and noted is not None:
+        for leaf in filter(is_tensor, values):
+            noted.note_gradient(leaf, values[leaf])
+        record.add(noted)
     values.update((k, g) for k, g in captured.items() if g is not None)
     return table
 
@@ -186,14 +236,18 @@ def _pulled(node: Node, plan: Plan, g: Any, create_graph: bool) -> Iterable[tupl
     try:
         if not create_graph:
             return plan.pullback(g, node.saved, node.arguments)
-        with within(Context(True, node.scope.reversed(), current().anomaly)):
+        now = current()
+        with within(Context(True, node.scope.reversed(), now.anomaly, now.record)):
             return plan.pullback(g, _lift(node), node.arguments)
     except (ValueError, TypeError, IndexError) as error:
         raise RuleError(f"a rule of {node.place} failed: {error}") from error
 
 
-def _reachable(roots: Iterable[Key]) -> tuple[list[Node], dict[Node, list[Output]]]:
-    """The nodes that lead to `roots`, newest first, and the used outputs of those with several."""
+def _reachable(roots: Iterable[Key], since: int = 0) -> tuple[list[Node], dict[Node, list[Output]]]:
+    """The nodes that lead to `roots`, newest first, and the used outputs of those with several.
+
+    Nodes numbered up to `since`, and what is behind them, are left out.
+    """
     seen: set[Key] = set()
     branches: dict[Node, list[Output]] = {}
     pending = list(roots)
@@ -206,7 +260,7 @@ def _reachable(roots: Iterable[Key]) -> tuple[list[Node], dict[Node, list[Output
             seen.add(key)
             branches.setdefault(key.node, []).append(key)
             key = key.node
-        if type(key) is Node and key not in seen:
+        if type(key) is Node and key.serial > since and key not in seen:
             seen.add(key)
             nodes.append(key)
             for argument in key.arguments:
@@ -274,8 +328,7 @@ def _saved_records(node: Node) -> Iterable[tuple[Any, Any]]:
 def _check_unchanged(node: Node) -> None:
     """Raises if the library changed, in place, an array that `node` has kept for its rules."""
     for record, value in _saved_records(node):
-        origin = record
-        while True:
+        for origin in views(record):
             change = getattr(origin, "change", None)
             if (
                 change is not None
@@ -286,14 +339,22 @@ def _check_unchanged(node: Node) -> None:
                     or np.may_share_memory(value, origin._data)
                 )
             ):
-                raise GraphError(_CHANGED.format(name=_describe(origin), place=node.place))
-            maker = origin.node if type(origin) is Output else origin
-            if type(maker) is not Node or not maker.operation.view:
-                break
-            origin = maker.arguments[0]
+                raise GraphError(_CHANGED.format(name=describe(origin), place=node.place))
 
 
-def _describe(record: Any) -> str:
+def views(record: Any) -> Iterator[Any]:
+    """`record`; if that is a view, what it is a view of; and so on, down to what isn't one."""
+    yield record
+    while True:
+        maker = record.node if type(record) is Output else record
+        if type(maker) is not Node or not maker.operation.view:
+            return
+        record = maker.arguments[0]
+        yield record
+
+
+def describe(record: Any) -> str:
+    """A record as messages call it."""
     if type(record) is Output:
         record = record.node
     if type(record) is Node:

@@ -296,9 +296,14 @@ def _with_node(
     node = Node(operation, records, plan.keep(values, out), plan, shape, dtype, context.scope)
     if context.anomaly:
         watch_forward(node.place, out, values, node)
-    if type(out) is tuple:
-        return tuple([wrap(o, Output(node, i, o.shape, o.dtype)) for i, o in enumerate(out)])
-    return wrap(out, node)
+    if type(out) is not tuple:
+        if context.record is not None:
+            context.record.note_forward([node], [out], records, values)
+        return wrap(out, node)
+    outputs = [Output(node, i, o.shape, o.dtype) for i, o in enumerate(out)]
+    if context.record is not None:
+        context.record.note_forward(outputs, out, records, values)
+    return tuple([wrap(o, record) for o, record in zip(out, outputs, strict=True)])
 
 
 def _without_node(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..core.context import step_number
 from .records import GraphData, GraphEdge, GraphNode, shapes_text
-from .steps import innermost_step, step_number
+from .steps import innermost_step
 
 # Okabe and Ito's colours, told apart by the colour-blind; the shapes tell the kinds apart in grey.
 _BLACK, _GREY, _PALE = "#222222", "#666666", "#F6F6F6"

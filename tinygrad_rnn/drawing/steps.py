@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-_STEP = re.compile(r"t=(-?\d+)")
-
-
-def step_number(name: str) -> int | None:
-    """The number of a time step, or None for any other scope.
-
-    >>> step_number("t=12"), step_number("l0")
-    (12, None)
-    """
-    match = _STEP.fullmatch(name)
-    return int(match[1]) if match else None
+from ..core.context import step_number
 
 
 def innermost_step(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -290,7 +290,7 @@ class PReLU(Module):
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
     def forward(self, x: Any) -> Any:
-        x = floating(x, self.dtype, "the input of PReLU")
+        x = floating(x, self, self.dtype)
         return functional.prelu(x, self.weight)
 
     def extra_repr(self) -> str:

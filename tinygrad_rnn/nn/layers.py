@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import init, ops
 from ..core.random import generator
-from ..module import Module, Parameter, floating
+from ..module import Module, Parameter, accepted_arguments, floating
 from ..ops.regularisation import check_probability
 from ..rnn import Recurrent
 from ..tensor import Tensor, as_tensor
@@ -56,7 +56,7 @@ class Linear(Module):
         self.bias = Parameter(init.uniform((out_features,), bound, dtype, rng)) if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        x = floating(x, self.dtype, "the input of Linear")
+        x = floating(x, self, self.dtype)
         return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -151,7 +151,7 @@ class _Norm(Module):
     def _input(self, x: Any) -> Tensor:
         x = as_tensor(x)
         dtype = x.dtype if self.weight is None and x.dtype.kind == "f" else self.dtype
-        return floating(x, dtype, f"the input of {type(self).__name__}")
+        return floating(x, self, dtype)
 
 
 class LayerNorm(_Norm):
@@ -235,9 +235,15 @@ class RMSNorm(_Norm):
 class Sequential(Module):
     """Modules (or functions) one after the other; a recurrent layer hands on its output only.
 
+    Called as ``model(x, lengths=None, mask=None)``: which steps of a sequence are real is told to
+    every layer that takes it, recurrent ones and a Sequential among them; see `tg.rnn.Recurrent`.
+
+    Raises:
+        TypeError: if lengths or mask are given and no layer takes them.
+
     >>> import numpy as np, tinygrad_rnn as tg
     >>> model = tg.nn.Sequential(tg.nn.Embedding(9, 4), tg.nn.LSTM(4, 8), tg.nn.Linear(8, 2))
-    >>> model(np.zeros((5, 3), int)).shape
+    >>> model(np.zeros((5, 3), int), lengths=[5, 2, 4]).shape
     (5, 3, 2)
     """
 
@@ -248,9 +254,13 @@ class Sequential(Module):
             setattr(self, str(i), layer)
         self._length = len(layers)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
+        given = {"lengths": lengths, "mask": mask}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and not any(_takes(layer, given) for layer in self):
+            raise TypeError(f"Sequential: no layer takes {' and '.join(given)}: {self!r}")
         for layer in self:
-            x = layer(x)
+            x = layer(x, **given) if _takes(layer, given) else layer(x)
             if isinstance(layer, Recurrent):
                 x = x[0]
         return x
@@ -267,3 +277,9 @@ class Sequential(Module):
         if not -self._length <= i < self._length:
             raise IndexError(f"Sequential has {self._length} layers, no layer {i}")
         return getattr(self, str(i % self._length))
+
+
+def _takes(layer: Any, names: Iterable[str]) -> bool:
+    """Whether a layer is a module with arguments of all these names."""
+    accepted = accepted_arguments(layer.forward) if isinstance(layer, Module) else None
+    return accepted is not None and all(name in accepted for name in names)

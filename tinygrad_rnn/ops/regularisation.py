@@ -33,11 +33,21 @@ def dropout(x: Any, p: float = 0.5, rng: np.random.Generator | int | None = None
     check_probability(p)
     if p == 0:
         return x
-    mask = generator(rng).random(x.shape) >= p
-    return x * (mask / np.asarray(1 - p if p < 1 else 1)).astype(x.dtype)
+    return x * dropout_mask(x.shape, p, x.dtype, rng)
+
+
+def dropout_mask(
+    shape: tuple[int, ...], p: float, dtype: Any, rng: np.random.Generator | int | None = None
+) -> np.ndarray:
+    """m / (1 - p), each m being 0 with probability p, else 1."""
+    mask = generator(rng).random(shape) >= p
+    return (mask / np.asarray(1 - p if p < 1 else 1)).astype(dtype)
 
 
 def check_probability(p: float) -> None:
     """Raises unless p is a number from 0 to 1."""
     if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 <= p <= 1:
-        raise ValueError(f"dropout should be a number from 0 to 1, the share to drop; got {p!r}")
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element "
+            f"being zeroed, got {p!r}"
+        )

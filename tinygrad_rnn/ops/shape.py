@@ -277,8 +277,8 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 def _split(ary: Array, bounds: tuple[int, ...], axis: int) -> Array:
     ary = np.asarray(ary)
     before = (slice(None),) * (axis % ary.ndim)
-    edges = [0, *bounds, ary.shape[axis]]
-    indices = [(*before, slice(a, b)) for a, b in itertools.pairwise(edges)]
+    ends = (*bounds, ary.shape[axis])
+    indices = [(*before, slice(a, b)) for a, b in zip((0, *bounds), ends, strict=True)]
     return tuple([ary[index] for index in indices])
 
 
@@ -312,7 +312,7 @@ def split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
         if sections < 1 or length % sections:
             raise ShapeError(f"split: {length} elements on axis {axis} don't divide by {sections}")
         step = length // sections
-        return list(_split(ary, tuple(step * i for i in range(1, sections)), axis))
+        return list(_split(ary, tuple(range(step, length, step)), axis))
     bounds = tuple(int(i) for i in indices_or_sections)
     edges = [0, *bounds, length]
     if sorted(edges) == edges:

@@ -6,27 +6,65 @@ A cell is called ``cell(x, state) -> new_state``. The state is an argument and a
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .. import init
-from ..core.errors import ShapeError
+from ..core.errors import ShapeError, did_you_mean
+from ..core.primitive import composites, registry
 from ..core.random import generator
 from ..module import Module, Parameter, floating
-from ..ops import linear, relu, sigmoid, split, tanh
-from ..tensor import Tensor
+from ..ops import linear, split
+from ..tensor import Tensor, named
+from .states import LSTMState, is_tuple, like, map_parts, part_names, parts_of
+
+Activation = str | Callable[[Any], Any]
 
 
-class LSTMState(NamedTuple):
-    """The state of an LSTM: hidden state `h` and cell state `c`, of one shape."""
+def function(activation: Activation) -> Callable[[Any], Any]:
+    """The function of that name, such as "tanh" or "linear"; a function is taken as it is.
 
-    h: Tensor
-    c: Tensor
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if callable(activation):
+        return activation
+    if activation == "linear":
+        return lambda x: x
+    found = registry.get(activation) or composites.get(activation)
+    if found is None:
+        raise ValueError(
+            f"there is no activation {activation!r}."
+            + did_you_mean(str(activation), [*registry, *composites, "linear"])
+            + " Give a name such as 'tanh', 'sigmoid', 'relu' or 'linear', or a function"
+        )
+    return found
+
+
+def known(activation: Activation) -> Activation:
+    """An activation that there is."""
+    function(activation)
+    return activation
 
 
 class Cell(Module):
     """What the cells here have in common: weights for the input and for the hidden state.
+
+    A subclass writes its step as `equations(x, state)`; `forward` checks and fills in what it is
+    given, and calls them.
+
+    Args:
+        input_size: I, the number of features of x.
+        hidden_size: H, the number of features of h.
+        bias: whether there are bias_ih and bias_hh.
+        recurrent_init: "uniform" as the other weights; or "orthogonal": the matrix of each gate
+            (Saxe et al. 2013, "Exact solutions to the nonlinear dynamics of learning").
+        dtype: of the parameters.
+        rng: generator or seed for the initial values, U(-1/√H, 1/√H).
 
     Attributes:
         weight_ih: (gates * hidden_size, input_size)
@@ -35,6 +73,8 @@ class Cell(Module):
     """
 
     gates = 1
+    proj_size = 0
+    recurrent_mask: Callable[[Any], Any] | None = None
 
     def __init__(
         self,
@@ -42,63 +82,163 @@ class Cell(Module):
         hidden_size: int,
         bias: bool = True,
         *,
+        recurrent_init: str = "uniform",
         dtype: Any = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-                raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
-            if size <= 0:
-                raise ValueError(f"{name} must be greater than zero, got {size}")
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        if not isinstance(bias, (bool, np.bool_)):
+            raise TypeError(f"bias should be of type bool, got: {type(bias).__name__}")
+        if recurrent_init not in ("uniform", "orthogonal"):
+            raise ValueError(
+                f"recurrent_init should be 'uniform' or 'orthogonal', got {recurrent_init!r}"
+            )
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
+        self.recurrent_init = recurrent_init
         rng = generator(rng)
-        bound = 1 / math.sqrt(hidden_size)
         rows = self.gates * hidden_size
+        self.weight_ih = self._drawn((rows, input_size), dtype, rng)
+        self.weight_hh = self._drawn((rows, self.output_size), dtype, rng)
+        self.bias_ih = self._drawn((rows,), dtype, rng) if bias else None
+        self.bias_hh = self._drawn((rows,), dtype, rng) if bias else None
+        if recurrent_init == "orthogonal":
+            block = (hidden_size, self.output_size)
+            blocks = [init.orthogonal(block, dtype, rng) for _ in range(self.gates)]
+            self.weight_hh.data = np.concatenate(blocks)
 
-        def parameter(*shape: int) -> Parameter:
-            return Parameter(init.uniform(shape, bound, dtype, rng))
+    def _drawn(self, shape: tuple[int, ...], dtype: Any, rng: np.random.Generator) -> Parameter:
+        return Parameter(init.uniform(shape, 1 / math.sqrt(self.hidden_size), dtype, rng))
 
-        self.weight_ih = parameter(rows, input_size)
-        self.weight_hh = parameter(rows, hidden_size)
-        self.bias_ih = parameter(rows) if bias else None
-        self.bias_hh = parameter(rows) if bias else None
+    @property
+    def output_size(self) -> int:
+        """The number of features of a step's output, which is h."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def state_size(self) -> Any:
+        """The number of features of the state; of a state with several parts, a tuple."""
+        return self.output_size
+
+    def equations(self, x: Any, state: Any) -> Any:
+        """The new state, of an input and a state that fit."""
+        raise NotImplementedError(f"{type(self).__name__} has no equations")
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        return self.equations(*self.checked(input, hx))
+
+    def recurrent_input(self, h: Any) -> Any:
+        """What the recurrent weights read: h, or what RecurrentDropout leaves of it."""
+        return h if self.recurrent_mask is None else self.recurrent_mask(h)
 
     def initial_state(self, batch: tuple[int, ...], dtype: Any) -> Any:
-        """Zeros, of shape (*batch, hidden_size)."""
-        return Tensor(np.zeros((*batch, self.hidden_size), dtype), name="h0")
+        """Zeros, each part (*batch, its size)."""
+        sizes = self.state_size
+        zeros = [
+            Tensor(np.zeros((*batch, size), dtype), name=f"{name}0")
+            for name, size in zip(part_names(sizes), parts_of(sizes), strict=True)
+        ]
+        return like(sizes, zeros)
 
-    def checked(self, x: Any, state: Any) -> tuple[Tensor, Any]:
-        """Input and state in the cell's dtype, the state filled in if it is None."""
-        kind = type(self).__name__
-        x = floating(x, self.dtype, f"the input of {kind}")
-        if x.ndim not in (1, 2):
-            raise ShapeError(f"{kind}: Expected input to be 1D or 2D, got {x.ndim}D instead")
+    def checked(self, x: Any, state: Any, time: int = 0) -> tuple[Tensor, Any]:
+        """Input and state in the cell's dtype, the state filled in if it is None.
+
+        Args:
+            x: (N, I) or (I,), after `time` axes for time.
+        """
+        x = floating(x, self, self.dtype)
+        if x.ndim - time not in (1, 2):
+            raise ShapeError(
+                f"{self.title}: Expected input to be {1 + time}D or {2 + time}D, got {x.ndim}D "
+                "instead"
+            )
         if x.shape[-1] != self.input_size:
             raise ShapeError(
-                f"{kind}: input has {x.shape[-1]} features on its last axis, expected input_size "
-                f"{self.input_size}"
+                f"{self.title}: input has {x.shape[-1]} features on its last axis, expected "
+                f"input_size {self.input_size}"
             )
+        batch = x.shape[time:-1]
         if state is None:
-            return x, self.initial_state(x.shape[:-1], self.dtype)
-        return x, self.checked_state(x, state)
+            return x, self.initial_state(batch, self.dtype)
+        return x, self.checked_state(state, batch)
 
-    def checked_state(self, x: Tensor, state: Any) -> Any:
-        return self._checked_part(x, state, "hx")
+    def checked_state(self, state: Any, batch: tuple[int, ...]) -> Any:
+        """A state in the cell's dtype, each part (*batch, its size)."""
+        sizes = self.state_size
+        check_structure(state, sizes, self)
 
-    def _checked_part(self, x: Tensor, part: Any, name: str) -> Tensor:
-        part = floating(part, self.dtype, f"the state of {type(self).__name__}")
-        expected = (*x.shape[:-1], self.hidden_size)
-        if part.shape != expected:
-            raise ShapeError(
-                f"{type(self).__name__}: the state {name} has the shape {part.shape}, expected "
-                f"{expected} for an input of shape {x.shape}"
-            )
-        return part
+        def checked_part(size: int, part: Any, name: str) -> Tensor:
+            part = floating(part, self, self.dtype, "state")
+            if part.shape != (*batch, size):
+                raise ShapeError(
+                    f"{self.title}: the state {name} has the shape {part.shape}, expected "
+                    f"{(*batch, size)} for an input of {batch or 'one'} sequences"
+                    if batch
+                    else f"{self.title}: the state {name} has the shape {part.shape}, expected "
+                    f"{(size,)} for an input without a batch axis"
+                )
+            return part
+
+        return map_parts(checked_part, sizes, state, part_names(sizes))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _twins.pop(self, None)
+        super().__setattr__(name, value)
+
+    def on_arrays(self) -> Any:
+        """A twin whose parameters are plain arrays, so that its equations are plain NumPy.
+
+        None for equations or activations from elsewhere: they may need Tensors. The twin is kept
+        until an attribute of the cell, or the array of a parameter, is another one.
+        """
+        foreign = any(type(value) is FunctionType for value in vars(self).values())
+        if foreign or not type(self).__module__.startswith(__package__):
+            return None
+        made, own = _twins.get(self), vars(self)
+        if made is not None:
+            kept = vars(made)
+            if all(own[name]._data is kept[name] for name in made.tensors):
+                return made
+        made = twin(self)
+        tensors = [name for name, value in own.items() if isinstance(value, Tensor)]
+        vars(made).update({name: own[name].data for name in tensors}, tensors=tensors)
+        _twins[self] = made
+        return made
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+def check_count(name: str, count: Any) -> None:
+    """Raises unless `count` is an integer from 1."""
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
+        raise TypeError(f"{name} should be of type int, got: {type(count).__name__}")
+    if count <= 0:
+        raise ValueError(f"{name} must be greater than zero, got {count}")
+
+
+_twins: WeakKeyDictionary[Cell, Any] = WeakKeyDictionary()
+
+
+def twin(cell: Any) -> Any:
+    """A cell with the same attributes, to change some of them."""
+    made = object.__new__(type(cell))
+    vars(made).update(vars(cell))
+    return made
+
+
+def check_structure(state: Any, model: Any, module: Module) -> None:
+    """Raises unless a state is one array, or has the parts, as `model` does."""
+    if is_tuple(state) == is_tuple(model) and len(parts_of(state)) == len(parts_of(model)):
+        return
+    wanted = "one array"
+    if is_tuple(model):
+        pair = "a pair" if len(model) == 2 else "a tuple"
+        wanted = f"{pair} ({', '.join(part_names(model))})"
+    came = f"{len(state)} parts" if is_tuple(state) else f"one array of shape {np.shape(state)}"
+    raise ShapeError(f"the state of {module.title} is {wanted}, got {came}")
 
 
 class RNNCell(Cell):
@@ -110,7 +250,8 @@ class RNNCell(Cell):
         input_size: I, the number of features of x.
         hidden_size: H, the number of features of h.
         bias: whether there are b_ih and b_hh.
-        nonlinearity: "tanh" or "relu".
+        nonlinearity: "tanh" or "relu", or a function.
+        recurrent_init: "uniform" or "orthogonal", of W_hh.
         dtype: of the parameters.
         rng: generator or seed for the initial values, U(-1/√H, 1/√H).
 
@@ -130,23 +271,27 @@ class RNNCell(Cell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        nonlinearity: str = "tanh",
+        nonlinearity: Activation = "tanh",
         *,
+        recurrent_init: str = "uniform",
         dtype: Any = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
+        if not callable(nonlinearity) and nonlinearity not in ("tanh", "relu"):
             raise ValueError(
-                f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
+                f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu', or give a "
+                "function such as tg.nn.functional.elu"
             )
-        super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
+        super().__init__(
+            input_size, hidden_size, bias, recurrent_init=recurrent_init, dtype=dtype, rng=rng
+        )
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Any, hx: Any = None) -> Tensor:
-        x, h = self.checked(input, hx)
-        activation = tanh if self.nonlinearity == "tanh" else relu
+    def equations(self, x: Any, h: Any) -> Any:
+        squash = function(self.nonlinearity)
+        h = self.recurrent_input(h)
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        return activation(a).named("h")
+        return named(squash(a), "h")
 
     def extra_repr(self) -> str:
         text = super().extra_repr()
@@ -161,21 +306,28 @@ class LSTMCell(Cell):
         g = tanh(W_ig x + b_ig + W_hg h + b_hg)     candidate
         o = σ(W_io x + b_io + W_ho h + b_ho)        output gate
         c' = f c + i g
-        h' = o tanh(c')
+        h' = o tanh(c')                             W_hr (o tanh(c')) with proj_size
 
     The four matrices stand one above the other, in the order i, f, g, o.
 
     Args:
         input_size: I, the number of features of x.
-        hidden_size: H, the number of features of h and c.
+        hidden_size: H, the number of features of c, and of h without `proj_size`.
         bias: whether there are b_ih and b_hh.
+        proj_size: P, if h is to have fewer features than c.
+        forget_bias: the initial value of b_if + b_hf, such as 1.0 (Jozefowicz et al. 2015, "An
+            Empirical Exploration of Recurrent Network Architectures"); drawn as the others if None.
+        activation: in place of tanh: a name or a function.
+        recurrent_activation: in place of σ: a name or a function.
+        recurrent_init: "uniform" or "orthogonal", of each gate's W_h.
         dtype: of the parameters.
         rng: generator or seed for the initial values, U(-1/√H, 1/√H).
 
-    Called with x (N, I) or (I,), and a state (h, c), each (N, H) or (H,), or None for zeros;
-    returns the new (h', c').
+    Called with x (N, I) or (I,), and a state (h, c), h (N, H or P) and c (N, H), or without N, or
+    None for zeros; returns the new (h', c').
 
-    Source: Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000.
+    Source: Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000, the projection
+    of Sak et al. 2014.
 
     >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.LSTMCell(4, 2)
@@ -185,50 +337,100 @@ class LSTMCell(Cell):
     """
 
     gates = 4
+    forget_gate = 1  # its place among the gates
 
-    def forward(self, input: Any, hx: Any = None) -> LSTMState:
-        x, (h, c) = self.checked(input, hx)
-        gates = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        i, f, g, o = split(gates, 4, axis=-1)
-        i, f, o = sigmoid(i).named("i"), sigmoid(f).named("f"), sigmoid(o).named("o")
-        g = tanh(g).named("g")
-        c = (f * c + i * g).named("c")
-        h = (o * tanh(c)).named("h")
-        return LSTMState(h, c)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        proj_size: int = 0,
+        forget_bias: float | None = None,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        recurrent_init: str = "uniform",
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _check_projection(proj_size, hidden_size)
+        if forget_bias is not None and not bias:
+            raise ValueError("forget_bias is the initial value of a bias, and bias=False has none")
+        self.proj_size = proj_size
+        self.activation = known(activation)
+        self.recurrent_activation = known(recurrent_activation)
+        rng = generator(rng)
+        super().__init__(
+            input_size, hidden_size, bias, recurrent_init=recurrent_init, dtype=dtype, rng=rng
+        )
+        if forget_bias is not None:
+            self._set_forget_bias(forget_bias)
+        self.weight_hr = self._drawn((proj_size, hidden_size), dtype, rng) if proj_size else None
 
-    def initial_state(self, batch: tuple[int, ...], dtype: Any) -> LSTMState:
-        h, c = super().initial_state(batch, dtype), super().initial_state(batch, dtype)
-        return LSTMState(h, c.named("c0"))
+    def _set_forget_bias(self, value: float) -> None:
+        assert self.bias_ih is not None
+        assert self.bias_hh is not None
+        rows = slice(*(self.hidden_size * (self.forget_gate + k) for k in (0, 1)))
+        self.bias_ih.data[rows] = value
+        self.bias_hh.data[rows] = 0
 
-    def checked_state(self, x: Tensor, state: Any) -> LSTMState:
-        if not isinstance(state, (tuple, list)) or len(state) != 2:
-            raise ShapeError(
-                "the state of LSTMCell is a pair (h, c), got "
-                + (
-                    f"{len(state)} parts"
-                    if isinstance(state, (tuple, list))
-                    else f"one array of shape {np.shape(state)}"
-                )
-            )
+    @property
+    def state_size(self) -> LSTMState:
+        return LSTMState(self.output_size, self.hidden_size)
+
+    def equations(self, x: Any, state: Any) -> LSTMState:
         h, c = state
-        return LSTMState(self._checked_part(x, h, "h"), self._checked_part(x, c, "c"))
+        gate, squash = function(self.recurrent_activation), function(self.activation)
+        i, f, g, o = split(self.sums(x, h), 4, axis=-1)
+        i, f, o = named(gate(i), "i"), named(gate(f), "f"), named(gate(o), "o")
+        g = named(squash(g), "g")
+        c = named(f * c + i * g, "c")
+        return LSTMState(named(self.projected(o * squash(c)), "h"), c)
+
+    def sums(self, x: Any, h: Any) -> Any:
+        """What the gates' activations get: (N, gates · H)."""
+        h = self.recurrent_input(h)
+        return linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
+
+    def projected(self, h: Any) -> Any:
+        """W_hr h with `proj_size`, else h."""
+        return h if self.weight_hr is None else linear(h, self.weight_hr)
+
+
+def _check_projection(proj_size: Any, hidden_size: Any) -> None:
+    if isinstance(proj_size, bool) or not isinstance(proj_size, (int, np.integer)):
+        raise TypeError(f"proj_size should be of type int, got: {type(proj_size).__name__}")
+    if proj_size < 0:
+        raise ValueError(
+            "proj_size should be a positive integer or zero to disable projections, got "
+            f"{proj_size}"
+        )
+    if proj_size and proj_size >= hidden_size:
+        raise ValueError(
+            f"proj_size has to be smaller than hidden_size, got {proj_size} and {hidden_size}"
+        )
 
 
 class GRUCell(Cell):
     """One step of the gated recurrent unit.
 
-        r = σ(W_ir x + b_ir + W_hr h + b_hr)        reset gate
-        z = σ(W_iz x + b_iz + W_hz h + b_hz)        update gate
-        n = tanh(W_in x + b_in + r (W_hn h + b_hn)) candidate
+        r = σ(W_ir x + b_ir + W_hr h + b_hr)            reset gate
+        z = σ(W_iz x + b_iz + W_hz h + b_hz)            update gate
+        n = tanh(W_in x + b_in + r (W_hn h + b_hn))     candidate
+        n = tanh(W_in x + b_in + W_hn (r h) + b_hn)     with reset_after=False
         h' = (1 - z) n + z h
 
-    The three matrices stand one above the other, in the order r, z, n. The reset gate acts after
-    the matrix product, as in PyTorch, cuDNN, and Keras with reset_after=True.
+    The three matrices stand one above the other, in the order r, z, n.
 
     Args:
         input_size: I, the number of features of x.
         hidden_size: H, the number of features of h.
         bias: whether there are b_ih and b_hh.
+        reset_after: whether the reset gate acts after the matrix product, as in PyTorch, cuDNN and
+            Keras; or before it, as in the paper.
+        activation: in place of tanh: a name or a function.
+        recurrent_activation: in place of σ: a name or a function.
+        recurrent_init: "uniform" or "orthogonal", of each gate's W_h.
         dtype: of the parameters.
         rng: generator or seed for the initial values, U(-1/√H, 1/√H).
 
@@ -244,11 +446,42 @@ class GRUCell(Cell):
 
     gates = 3
 
-    def forward(self, input: Any, hx: Any = None) -> Tensor:
-        x, h = self.checked(input, hx)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        reset_after: bool = True,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        recurrent_init: str = "uniform",
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.reset_after = reset_after
+        self.activation = known(activation)
+        self.recurrent_activation = known(recurrent_activation)
+        super().__init__(
+            input_size, hidden_size, bias, recurrent_init=recurrent_init, dtype=dtype, rng=rng
+        )
+
+    def equations(self, x: Any, h: Any) -> Any:
+        gate, squash = function(self.recurrent_activation), function(self.activation)
         xr, xz, xn = split(linear(x, self.weight_ih, self.bias_ih), 3, axis=-1)
-        hr, hz, hn = split(linear(h, self.weight_hh, self.bias_hh), 3, axis=-1)
-        r = sigmoid(xr + hr).named("r")
-        z = sigmoid(xz + hz).named("z")
-        n = tanh(xn + r * hn).named("n")
-        return ((1 - z) * n + z * h).named("h")
+        seen = self.recurrent_input(h)
+        if self.reset_after:
+            hr, hz, hn = split(linear(seen, self.weight_hh, self.bias_hh), 3, axis=-1)
+        else:
+            (weight, weight_n), (bias, bias_n) = self._candidate_apart()
+            hr, hz = split(linear(seen, weight, bias), 2, axis=-1)
+        r, z = named(gate(xr + hr), "r"), named(gate(xz + hz), "z")
+        hn = r * hn if self.reset_after else linear(r * seen, weight_n, bias_n)
+        n = named(squash(xn + hn), "n")
+        return named((1 - z) * n + z * h, "h")
+
+    def _candidate_apart(self) -> tuple[Any, Any]:
+        """W_hh and b_hh, each as what belongs to r and z, and what to n."""
+        cut = [2 * self.hidden_size]
+        bias = (None, None) if self.bias_hh is None else split(self.bias_hh, cut)
+        return split(self.weight_hh, cut), bias
