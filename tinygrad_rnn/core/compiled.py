@@ -25,11 +25,14 @@ def {name}({signature}, **unknown):
         return self(*admitted)
     if not tensor:
         return forward({names})
+    context = current()
+    if context.tracer is not None:
+        return context.tracer.traced(self, ({values}), ({records}))
     try:
         out = forward({values})
     except (ValueError, TypeError, IndexError) as error:
         self._fail(error, ({values}))
-    if not (mask and (context := current()).recording):
+    if not (mask and context.recording):
         return without_node(self, out, ({values}), ({names}))
     return with_node(self, out, ({values}), ({records}), mask, context)
 """

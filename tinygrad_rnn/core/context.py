@@ -85,9 +85,10 @@ class Context:
         scope: where they stand.
         anomaly: whether every array is looked at for NaN.
         record: the `Recording` that notes the values and gradients of nodes, or None.
+        tracer: what writes operations down in place of recording them, or None.
     """
 
-    __slots__ = ("anomaly", "record", "recording", "scope")
+    __slots__ = ("anomaly", "record", "recording", "scope", "tracer")
 
     def __init__(
         self,
@@ -95,11 +96,13 @@ class Context:
         scope: Scope,
         anomaly: bool = False,
         record: Any = None,
+        tracer: Any = None,
     ) -> None:
         self.recording = recording
         self.scope = scope
         self.anomaly = anomaly
         self.record = record
+        self.tracer = tracer
 
 
 _OUTSIDE = Context(recording=True, scope=Scope("", None))
@@ -155,7 +158,7 @@ class no_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(False, now.scope, now.anomaly, now.record)
+        return Context(False, now.scope, now.anomaly, now.record, now.tracer)
 
 
 class enable_grad(_Switch):
@@ -170,7 +173,7 @@ class enable_grad(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(True, now.scope, now.anomaly, now.record)
+        return Context(True, now.scope, now.anomaly, now.record, now.tracer)
 
 
 class scope(_Switch):
@@ -195,7 +198,9 @@ class scope(_Switch):
         self.name = name
 
     def _next(self, now: Context) -> Context:
-        return Context(now.recording, Scope(self.name, now.scope), now.anomaly, now.record)
+        return Context(
+            now.recording, Scope(self.name, now.scope), now.anomaly, now.record, now.tracer
+        )
 
     def _fresh(self) -> scope:
         return scope(self.name)
@@ -218,7 +223,7 @@ class detect_anomaly(_Switch):
     """
 
     def _next(self, now: Context) -> Context:
-        return Context(now.recording, now.scope, True, now.record)
+        return Context(now.recording, now.scope, True, now.record, now.tracer)
 
 
 class within(_Switch):

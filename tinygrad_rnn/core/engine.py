@@ -138,6 +138,12 @@ def boundary(outputs: Sequence[Any], since: int) -> list[Key]:
     return list(found)
 
 
+def nodes_since(records: Sequence[Key], since: int) -> list[Node]:
+    """The nodes newer than number `since` that lead to `records`, oldest first."""
+    nodes, _ = _reachable(records, since)
+    return nodes[::-1]
+
+
 def pulled_back(
     outputs: Sequence[Any],
     cotangents: Sequence[Any],
@@ -153,7 +159,7 @@ def pulled_back(
 def _recording(create_graph: bool) -> AbstractContextManager[None]:
     """Records what a pass under create_graph does, also within no_grad."""
     now = current()
-    inside = Context(True, now.scope, now.anomaly, now.record)
+    inside = Context(True, now.scope, now.anomaly, now.record, now.tracer)
     return within(inside) if create_graph else nullcontext()
 
 
@@ -237,7 +243,7 @@ def _pulled(node: Node, plan: Plan, g: Any, create_graph: bool) -> Iterable[tupl
         if not create_graph:
             return plan.pullback(g, node.saved, node.arguments)
         now = current()
-        with within(Context(True, node.scope.reversed(), now.anomaly, now.record)):
+        with within(Context(True, node.scope.reversed(), now.anomaly, now.record, now.tracer)):
             return plan.pullback(g, _lift(node), node.arguments)
     except (ValueError, TypeError, IndexError) as error:
         raise RuleError(f"a rule of {node.place} failed: {error}") from error

@@ -188,11 +188,13 @@ class VariadicPrimitive(Primitive[P]):
         if not tensors:
             return self.forward(*bound)
         values = [a._data if isinstance(a, _Tensor) else a for a in bound]
+        context = current()
+        if context.tracer is not None:
+            return context.tracer.traced(self, values, [_record(a) for a in bound])
         try:
             out = self.forward(*values)
         except (ValueError, TypeError, IndexError) as error:
             self._fail(error, values)
-        context = current()
         if not (context.recording and any(t._requires_grad for t in tensors)):
             return _without_node(self, out, values, bound)
         return _with_node(self, out, values, tuple([_record(a) for a in bound]), 1, context)
@@ -310,7 +312,8 @@ def _without_node(
     operation: Primitive[Any], out: Any, values: Sequence[Any], bound: Sequence[Any]
 ) -> Any:
     """The result of an operation as Tensors without a gradient."""
-    if (context := current()).anomaly:
+    context = current()
+    if context.anomaly:
         watch_forward(join_names((*context.scope.names(), operation.name)), out, values, None)
     results = tuple([wrap(o) for o in (out if type(out) is tuple else (out,))])
     if operation.view and isinstance(bound[0], _Tensor):

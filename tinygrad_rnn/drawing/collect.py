@@ -16,6 +16,7 @@ from ..core.graph import Constant, Node, Output
 from ..tensor import Tensor
 from .records import GraphEdge, GraphNode, Shape
 from .steps import outside_steps
+from .unfold import Unfolding
 
 # How an operation reads whose first operand is a plain number.
 _INFIX = {"subtract": "-", "divide": "/", "power": "^"}
@@ -26,16 +27,19 @@ def collect(
     outputs: Iterable[Tensor],
 ) -> tuple[tuple[GraphNode, ...], tuple[GraphEdge, ...]]:
     """The nodes and edges that lead to `outputs`, in canonical order."""
-    records = [tensor if tensor._node is None else tensor._node for tensor in outputs]
-    survey = _Survey()
-    for node in sorted(_operations(records), key=lambda n: n.serial):
+    unfolding = Unfolding()
+    records = [
+        unfolding.resolve(tensor if tensor._node is None else tensor._node) for tensor in outputs
+    ]
+    survey = _Survey(unfolding)
+    for node in sorted(_operations(records, unfolding), key=unfolding.order):
         survey.add_operation(node)
     for record in records:
         survey.add_output(record)
     return tuple(survey.nodes()), tuple(survey.edges)
 
 
-def _operations(records: Iterable[Any]) -> set[Node]:
+def _operations(records: Iterable[Any], unfolding: Unfolding) -> set[Node]:
     """All operations that lead to `records`."""
     found: set[Node] = set()
     pending = [_maker(record) for record in records]
@@ -43,7 +47,7 @@ def _operations(records: Iterable[Any]) -> set[Node]:
         record = pending.pop()
         if isinstance(record, Node) and record not in found:
             found.add(record)
-            pending.extend(_maker(a) for a in record.arguments)
+            pending.extend(_maker(a) for a in unfolding.arguments(record))
     return found
 
 
@@ -58,7 +62,8 @@ def _is_array(argument: Any) -> bool:
 class _Survey:
     """Numbers the records of a graph and notes how they are connected."""
 
-    def __init__(self) -> None:
+    def __init__(self, unfolding: Unfolding) -> None:
+        self._unfolding = unfolding
         self.edges: list[GraphEdge] = []
         # By identity: records have no value to compare, and the graph keeps them alive.
         self._ids: dict[int, str] = {}
@@ -69,7 +74,8 @@ class _Survey:
 
     def add_operation(self, node: Node) -> None:
         path = self._path(node.scope)
-        arrays = [(i, a) for i, a in enumerate(node.arguments) if _is_array(a)]
+        arguments = self._unfolding.arguments(node)
+        arrays = [(i, a) for i, a in enumerate(arguments) if _is_array(a)]
         for _, argument in arrays:
             if not isinstance(argument, (Node, Output)):
                 self._add_use(argument, path)

@@ -191,7 +191,7 @@ def det(a: Array) -> Array:
 
 def _det_vjp(g: Any, a: Any, out: Any) -> Any:
     g = np.expand_dims(g, (-1, -2))
-    if not _ill_conditioned(a._data if is_tensor(a) else a):
+    if not _ill_conditioned(a.data if is_tensor(a) else a):
         return g * np.expand_dims(out, (-1, -2)) * _transposed(inv(a))
     # Slow, but it has derivatives of any order, where those of the quick way divide by zero.
     return g * (_cofactors_by_minors(a) if is_tensor(g) else _cofactors(a))

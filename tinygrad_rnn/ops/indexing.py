@@ -69,7 +69,7 @@ def _owned(index: Any) -> Any:
     if type(index) is tuple:
         return tuple([_owned(part) for part in index])
     if is_tensor(index):
-        index = index._data
+        index = index.data
     if isinstance(index, (np.ndarray, list)):
         array = np.array(index)
         return array if array.size else array.astype(array.dtype if array.dtype == bool else int)
@@ -119,7 +119,7 @@ def embedding(input: Any, weight: Any) -> Any:
     Tensor([[2. , 2.5],
             [0. , 0.5]])
     """
-    ids = input._data if is_tensor(input) else np.asarray(input)
+    ids = input.data if is_tensor(input) else np.asarray(input)
     if ids.dtype.kind not in "iu":
         raise TypeError(
             "embedding: the input must be integers (positions in the vocabulary), got "
@@ -441,7 +441,7 @@ def choose(a: Any, choices: Sequence[Any], mode: str = "raise") -> Any:
 
     `mode` is what it is in ``take``.
     """
-    places = a._data if is_tensor(a) else np.asarray(a)
+    places = a.data if is_tensor(a) else np.asarray(a)
     arrays = [c if hasattr(c, "shape") else np.asarray(c) for c in choices]
     shape = np.broadcast_shapes(places.shape, *(c.shape for c in arrays))
     if places.size and mode == "raise" and not 0 <= places.min() <= places.max() < len(arrays):

@@ -3,6 +3,7 @@
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN, Recurrent
 from .loop import scan
+from .program.folded import unrolled
 from .states import LSTMState, detach, state_view
 from .tracing import Trace, trace
 from .truncated import tbptt
@@ -34,4 +35,5 @@ __all__ = [
     "state_view",
     "tbptt",
     "trace",
+    "unrolled",
 ]

@@ -18,8 +18,9 @@ from ..ops.regularisation import check_probability
 from ..tensor import Tensor, as_tensor
 from .cells import Cell, GRUCell, LSTMCell, RNNCell, check_count, check_structure
 from .lengths import layout_hint, real_steps
-from .loop import advance, for_sequence, initial_state, output_of, scan
+from .loop import scan
 from .packing import PackedSequence, pack_like, pad_packed_sequence
+from .protocol import advance, for_sequence, initial_state, output_of
 from .states import like, map_parts, parts_of
 from .streaming import step_on_arrays
 from .wrappers import innermost

@@ -73,7 +73,7 @@ def _of_mask(mask: Any, shape: tuple[int, ...], kind: str, batch_first: bool) ->
             f"{kind}: the mask has the shape {real.shape}, expected {given}, the input's leading "
             f"axes{hint}"
         )
-    return real.T if batch_first else real
+    return np.array(real.T if batch_first else real)  # the caller's may change later
 
 
 def layout_hint(batch_first: bool) -> str:

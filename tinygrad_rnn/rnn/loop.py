@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core.context import current, scope
 from ..core.errors import ShapeError
-from ..module import Module
 from ..ops import concatenate, stack, unstack
 from ..recomputation import checkpoint
 from ..tensor import Tensor, as_tensor, asarray, named
 from .cells import Cell, check_count
 from .lengths import held, real_steps, select, without_padding
-from .states import is_tuple, map_parts, part_names, parts_of
+from .program.folded import fold
+from .protocol import advance, for_sequence, initial_state, output_of
+from .states import map_parts, part_names, parts_of
 
 
 def scan(
@@ -75,10 +77,6 @@ def scan(
     cell = for_sequence(cell, state)
     if (record := current().record) is not None:
         record.add_loop(current().scope, reverse, real)
-    bare = on_arrays(cell)
-    if bare is not None:
-        ys, state = _run(bare, xs.data, map_parts(lambda s: s.data, state), reverse, real)
-        return as_tensor(ys), map_parts(as_tensor, state)
     return _run(cell, xs, state, reverse, real, checkpoint_every)
 
 
@@ -98,16 +96,39 @@ def _run(
     starts = range(0, total, checkpoint_every)
     for start in reversed(starts) if reverse else starts:
         steps = range(start, min(start + checkpoint_every, total))
-        run = checkpoint(_stretch)
+        run = checkpoint(functools.partial(_stretch, fewest=1))
         ys, state = run(cell, xs[steps.start : steps.stop], state, steps, reverse, real)
         outputs.append(ys)
     return concatenate(outputs[::-1] if reverse else outputs), state
 
 
 def _stretch(
-    cell: Any, xs: Any, state: Any, steps: Sequence[int], reverse: bool, real: np.ndarray | None
+    cell: Any,
+    xs: Any,
+    state: Any,
+    steps: range,
+    reverse: bool,
+    real: np.ndarray | None,
+    fewest: int = 3,
 ) -> tuple[Any, Any]:
     """The steps of one stretch: their outputs, stacked, and the state after them."""
+    if len(steps) >= fewest:  # for less, a program isn't worth looking for
+        here = None if real is None else real[steps.start : steps.stop]
+        folded = fold(cell, xs, state, reverse, here, _unrolled, (steps, reverse, real))
+        if folded is not None:
+            return folded
+    bare = on_arrays(cell)
+    if bare is None:
+        return _unrolled(cell, xs, state, steps, reverse, real)
+    values = map_parts(lambda part: part.data, state)
+    ys, final = _unrolled(bare, xs.data, values, steps, reverse, real)
+    return as_tensor(ys), map_parts(as_tensor, final)
+
+
+def _unrolled(
+    cell: Any, xs: Any, state: Any, steps: range, reverse: bool, real: np.ndarray | None
+) -> tuple[Any, Any]:
+    """The steps one by one, each operation a node."""
     output = output_of(cell)
     inputs = dict(zip(steps, unstack(xs), strict=True))
     outputs: dict[int, Any] = {}
@@ -129,48 +150,6 @@ def _name_parts(state: Any) -> None:
     for name, part in zip(part_names(state), parts_of(state), strict=True):
         if isinstance(part, Tensor) and part.name is None:
             part.name = name
-
-
-def advance(cell: Any, x: Any, state: Any) -> Any:
-    """The new state of a cell, for arguments that fit.
-
-    Raises:
-        TypeError: if it has other parts than the old one.
-    """
-    if isinstance(cell, Cell):
-        new = cell.equations(x, state)
-    else:
-        # The loop names the steps; a module's own scope in each would only repeat the layer's.
-        new = cell.forward(x, state) if isinstance(cell, Module) else cell(x, state)
-    if new is None:
-        raise TypeError(f"the cell {cell!r:.60} returned None; it must return its new state")
-    if is_tuple(new) != is_tuple(state) or len(parts_of(new)) != len(parts_of(state)):
-        raise TypeError(
-            f"the cell {cell!r:.60} was given a state of {_described(state)}, and returned "
-            f"{_described(new)}; the new state must have the same parts"
-        )
-    return new
-
-
-def _described(state: Any) -> str:
-    return f"{len(state)} parts" if is_tuple(state) else "one array"
-
-
-def output_of(cell: Any) -> Callable[[Any, Any], Any]:
-    """What makes a step's output from its input and new state."""
-    return getattr(cell, "output", None) or (lambda x, state: parts_of(state)[0])
-
-
-def initial_state(cell: Any, batch: tuple[int, ...], dtype: Any) -> Any:
-    """The state that a cell begins with."""
-    if not hasattr(cell, "initial_state"):
-        raise ValueError("this cell has no initial_state(batch, dtype); give a state")
-    return cell.initial_state(batch, dtype)
-
-
-def for_sequence(cell: Any, state: Any) -> Any:
-    """The cell with what it draws once for each sequence, such as a dropout mask."""
-    return cell.for_sequence(state) if hasattr(cell, "for_sequence") else cell
 
 
 def on_arrays(cell: Any) -> Any:

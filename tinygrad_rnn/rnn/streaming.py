@@ -9,7 +9,8 @@ import numpy as np
 from ..core.primitive import wrap
 from ..tensor import Tensor
 from .cells import Cell
-from .loop import arrays_suffice, output_of
+from .loop import arrays_suffice
+from .protocol import output_of
 from .states import is_tuple, like, parts_of
 
 

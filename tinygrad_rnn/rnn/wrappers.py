@@ -14,7 +14,7 @@ from ..ops import where
 from ..ops.regularisation import check_probability, dropout_mask
 from ..tensor import as_tensor, asarray, named
 from .cells import Cell, twin
-from .loop import advance, for_sequence, initial_state, output_of
+from .protocol import advance, for_sequence, initial_state, output_of
 from .states import is_tuple, like, part_names, parts_of
 
 
