@@ -10,6 +10,7 @@ from ..core.primitive import wrap
 from ..tensor import Tensor
 from .cells import Cell
 from .loop import arrays_suffice
+from .program.single import single_step
 from .protocol import output_of
 from .states import is_tuple, like, parts_of
 
@@ -33,15 +34,44 @@ def step_on_arrays(layer: Any, x: Any, state: Any) -> tuple[Tensor, Any] | None:
     if None in bare or not _fits(layer, x, state, parts):
         return None
     finals = []
-    for k, cell in enumerate(bare):
-        new = cell.equations(x, like(state, [part[k] for part in parts]))
-        x = output_of(cell)(x, new)
-        finals.append(parts_of(new))
+    for k, (cell, twin) in enumerate(zip(layer._cells, bare, strict=True)):
+        x, new = _step(cell, twin, x, [part[k] for part in parts], state)
+        finals.append(new)
     if len(finals) == 1:
-        joined = [wrap(part[None]) for part in finals[0]]
+        joined = [wrap(part[None].copy()) for part in finals[0]]  # not the memory of the output
     else:
         joined = [wrap(np.stack(rows)) for rows in zip(*finals, strict=True)]
-    return wrap(x), like(new, joined)
+    return wrap(x), like(layer._cells[0].state_size, joined)
+
+
+def _step(cell: Any, twin: Any, x: Any, parts: list[Any], state: Any) -> tuple[Any, Any]:
+    """Output and new state of one cell, by the program of its step if it has one.
+
+    The program is kept with the twin, which is another one as soon as the cell is changed.
+    """
+    programs = vars(twin).setdefault("programs", {})
+    key = x.shape, x.dtype
+    if key not in programs:
+        programs[key] = _program(cell, twin, x, like(state, parts))
+    program = programs[key]
+    if program is None:
+        new = twin.equations(x, like(state, parts))
+        return output_of(twin)(x, new), parts_of(new)
+    function, names = program
+    own = vars(twin)
+    return function(x, *parts, *[own[name] for name in names])
+
+
+def _program(cell: Any, twin: Any, x: Any, state: Any) -> tuple[Any, list[str]] | None:
+    """A step's function, and which attributes of the twin it takes."""
+    try:
+        function, captured = single_step(cell, x, state)
+    except ValueError:
+        return None
+    named = {id(getattr(twin, name)): name for name in twin.tensors}
+    if any(id(array) not in named for array in captured):
+        return None
+    return function, [named[id(array)] for array in captured]
 
 
 def _on_arrays(cell: Any) -> Any:

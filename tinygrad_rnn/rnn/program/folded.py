@@ -135,12 +135,14 @@ def fold(
         return None
     tensors = [xs, *parts, *(record for _, record, _ in step.captured)]
     if not any(is_tensor(t) or isinstance(t, (Node, Output)) for t in tensors):
+        step.let_go()
         return None  # plain arrays stay plain
     wanted = [context.recording and _wants_gradient(t) for t in tensors]
+    arrays = [_array(xs), *map(_array, parts), *(array for _, _, array in step.captured)]
     program = _program(step, wanted, real is not None, reverse)
+    step.let_go()
     if program is None:
         return None
-    arrays = [_array(xs), *map(_array, parts), *(array for _, _, array in step.captured)]
     count = len(parts)
     mask = [] if real is None else [np.ascontiguousarray(real)]
     with np.errstate(all="ignore"):
@@ -190,10 +192,13 @@ def _written_down(cell: Any, xs: Any, state: Any) -> Step | None:
         for bits, before in draws.states.items():
             bits.state = before
         return None
-    if first is None or second is None or not untouched:
-        return None
-    pairs = zip(first.captured, second.captured, strict=False)
-    same = structure(first) == structure(second) and all(_same(a, b) for a, b in pairs)
+    same = False
+    if first is not None and second is not None and untouched:
+        pairs = zip(first.captured, second.captured, strict=False)
+        same = structure(first) == structure(second) and all(_same(a, b) for a, b in pairs)
+    for step in (second, None if same else first):
+        if step is not None:
+            step.let_go()
     return first if same else None
 
 

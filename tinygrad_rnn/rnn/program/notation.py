@@ -79,13 +79,17 @@ def is_writable(instruction: Instruction, constants: set[Value]) -> bool:
     return is_view(instruction) or (elementwise and fitting)
 
 
-def written(instruction: Instruction, of: Reference, out: str | None) -> list[str]:
+def written(
+    instruction: Instruction, of: Reference, out: str | None, features_first: bool = True
+) -> list[str]:
     """The lines that carry out an instruction; into `out`, or making the result's array.
 
     Args:
         of: gives the text of an argument.
         out: the array to write into; None to write ``{result} = ...``.
+        features_first: whether arrays are (F, N), or (N, F) as the cell has them.
     """
+    axis = -2 if features_first else -1
     name, arguments = instruction.name, instruction.arguments
     result = of(instruction.results[0])
     begin, end = (f"{result} = ", "") if out is None else ("", f", out={out}")
@@ -95,15 +99,17 @@ def written(instruction: Instruction, of: Reference, out: str | None) -> list[st
     if name in _ELEMENTWISE:
         return _ELEMENTWISE[name](arguments, of, begin, end, result)
     if name in ("linear", "matmul"):
-        weight = of(arguments[1]) if name == "linear" else f"{of(arguments[1])}.T"
-        lines = [f"{begin}np.matmul({weight}, {of(arguments[0])}{end})"]
+        transposed = ".T" if (name == "linear") != features_first else ""
+        weight, x = of(arguments[1]) + transposed, of(arguments[0])
+        factors = f"{weight}, {x}" if features_first else f"{x}, {weight}"
+        lines = [f"{begin}np.matmul({factors}{end})"]
         bias = arguments[2] if name == "linear" else None
         return lines if bias is None else [*lines, f"{result} += {of(bias)}"]
     if name == "concatenate":
         parts = ", ".join(of(part) for part in arguments[2:])
-        return [f"{begin}np.concatenate(({parts}), axis=-2{end})"]
+        return [f"{begin}np.concatenate(({parts}), axis={axis}{end})"]
     if name in ("sum", "mean"):
-        return [f"{begin}np.{name}({of(arguments[0])}, axis=-2, keepdims=True{end})"]
+        return [f"{begin}np.{name}({of(arguments[0])}, axis={axis}, keepdims=True{end})"]
     raise NotWritable(f"{name} has no notation")
 
 

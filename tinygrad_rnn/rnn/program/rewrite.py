@@ -48,6 +48,48 @@ def shared_activation(step: Step) -> list[tuple[Value, Value, np.ndarray, np.nda
     return made
 
 
+def scaled_activation(step: Step) -> list[tuple[Value, np.ndarray]]:
+    """One tanh for all gates where they stand: tanh(a · s) · s + t, with s = t = ½ where σ was.
+
+    Returns:
+        The vectors s and t, each with the value that stands for it.
+    """
+    vectors = []
+    for split in [i for i in step.code if i.operation is SPLIT]:
+        used = uses(step.code)
+        gates = _gates(step, split, used)
+        if gates is None:
+            continue
+        ary = split.arguments[0]
+        halves = [0.5 if k in gates.sigmoids else 1.0 for k in range(len(gates.sizes))]
+        scale = np.repeat(halves, gates.sizes).astype(ary.dtype)
+        s, t = (Value(scale.shape, scale.dtype, "captured", name) for name in ("scale", "shift"))
+        vectors += [(s, scale), (t, np.where(scale == 1, 0, scale).astype(ary.dtype))]
+        new = [make(MULTIPLY, [ary, s], [ary.shape], ary.dtype)]
+        for operation, others in ((TANH, []), (MULTIPLY, [s]), (ADD, [t])):
+            arguments = [new[-1].results[0], *others]
+            new.append(make(operation, arguments, [ary.shape], ary.dtype))
+        place = step.code.index(split)
+        step.code[place:place] = new
+        split.arguments[0] = new[-1].results[0]
+        replaced = {}
+        for part, user in zip(split.results, gates.activated, strict=True):
+            replaced[user.results[0]] = part
+            step.code.remove(user)
+        _replace(step, replaced)
+    return vectors
+
+
+def _replace(step: Step, replaced: dict[Value, Value]) -> None:
+    """Puts other values in the place of those that are made no more."""
+    for instruction in step.code:
+        instruction.arguments = [
+            replaced.get(a, a) if isinstance(a, Value) else a for a in instruction.arguments
+        ]
+    step.new = [replaced.get(v, v) for v in step.new]
+    step.y = replaced.get(step.y, step.y)
+
+
 class _Gates(NamedTuple):
     """The parts of a split in the order σ first, tanh last."""
 
@@ -127,12 +169,7 @@ def _share(
     place = step.code.index(split)
     dead = [split, *gates.activated]
     step.code[place:] = [*new, *(i for i in step.code[place:] if i not in dead)]
-    for instruction in step.code:
-        instruction.arguments = [
-            replaced.get(a, a) if isinstance(a, Value) else a for a in instruction.arguments
-        ]
-    step.new = [replaced.get(v, v) for v in step.new]
-    step.y = replaced.get(step.y, step.y)
+    _replace(step, replaced)
 
 
 def _cut(value: Value, sizes: list[int]) -> Instruction:

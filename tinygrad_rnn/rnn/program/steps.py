@@ -100,6 +100,16 @@ class Step:
     gstate: list[Value | None] = field(default_factory=list)
     gcaptured: list[Value | None] = field(default_factory=list)
 
+    def let_go(self) -> None:
+        """Lets go of what was captured, and of the cycles of values and their makers.
+
+        Otherwise parameters, and graphs they were computed by, would wait for the collector.
+        """
+        for instruction in (*self.code, *self.backward):
+            for value in instruction.results:
+                value.maker = None
+        self.captured = []
+
 
 def uses(code: Iterable[Instruction]) -> dict[Value, list[Instruction]]:
     """Which instructions use each value."""
