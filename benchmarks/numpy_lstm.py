@@ -38,16 +38,16 @@ class NumpyLSTM:
         bias_hh: np.ndarray,
     ) -> None:
         self.parameters = weight_ih, weight_hh, bias_ih, bias_hh
-        self.sizes = weight_ih.shape[1], weight_hh.shape[1]
+        self.hidden_size = weight_hh.shape[1]
         self._shape: tuple[int, int] | None = None
 
     def _allocate(self, T: int, N: int, dtype: Any) -> None:
-        I, H = self.sizes
+        H, rows = self.hidden_size, self.hidden_size + self.parameters[0].shape[1] + 1
         self._shape = T, N
-        self.z = np.ones((T + 1, H + I + 1, N), dtype)  # h, x, 1
+        self.z = np.ones((T + 1, rows, N), dtype)  # h, x, 1
         self.a = np.zeros((T + 1, 5, H, N), dtype)  # o, i, f, g, and c of the step before
         self.tanh_c = np.empty((T, H, N), dtype)
-        self.W = np.empty((4 * H, H + I + 1), dtype)
+        self.W = np.empty((4 * H, rows), dtype)
         pair = np.empty((2, H, N), dtype)
         self.steps = [
             (
@@ -65,16 +65,16 @@ class NumpyLSTM:
         self.block = max(1, min(T, CACHE // (6 * H * N * np.dtype(dtype).itemsize)))
         self.g = np.empty((self.block, 6, H, N), dtype)
         self.back = [
-            (g[:2], g[0], g[2:], g[1:5].reshape(4 * H, N), g[5], gates)
-            for g, gates in zip(self.g, self.g[:, 1:5].transpose(0, 1, 2, 3), strict=True)
+            (g[:2], g[0], g[2:], g[1:5].reshape(4 * H, N), g[5])
+            for g in self.g  # rows: dc by way of h; o, i, f, g; the c before
         ]
         self.all_g = np.empty((4, H, T, N), dtype)
-        self.all_z = np.empty((H + I + 1, T, N), dtype)
+        self.all_z = np.empty((rows, T, N), dtype)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """(T, N, I) to (T, N, H)."""
         T, N, _ = x.shape
-        I, H = self.sizes
+        H = self.hidden_size
         if self._shape != (T, N):
             self._allocate(T, N, x.dtype)
         weight_ih, weight_hh, bias_ih, bias_hh = self.parameters
@@ -97,8 +97,11 @@ class NumpyLSTM:
             np.multiply(o, tanh_c, out=h)
         return self.z[1:, :H].transpose(0, 2, 1).copy()
 
-    def backward(self, gy: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cotangents of x and of the parameters, for (T, N, H); after `forward`."""
+    def backward(self, gy: np.ndarray, of_x: bool = True) -> tuple[np.ndarray | None, ...]:
+        """Cotangents of x (None unless `of_x`) and of the parameters, for `gy` (T, N, H).
+
+        It is for the last `forward`. The parameters' are in the order that they were given.
+        """
         T, N, H = gy.shape
         weight_ih, weight_hh = self.parameters[:2]
         W_T = np.ascontiguousarray(gates_in_order(weight_hh).T)
@@ -109,7 +112,7 @@ class NumpyLSTM:
             self._factors(start, stop)
             gys = gy[start:stop].transpose(0, 2, 1)
             for k in reversed(range(stop - start)):
-                of_h, to_c, of_c, gates, to_late_c, _ = self.back[k]
+                of_h, to_c, of_c, gates, to_late_c = self.back[k]
                 np.add(gys[k], late_h, out=dh)
                 np.multiply(dh, of_h, out=of_h)
                 np.add(to_c, late_c, out=dc)
@@ -121,7 +124,7 @@ class NumpyLSTM:
         flat = self.all_g.reshape(4 * H, T * N)
         self.all_z[...] = self.z[:T].transpose(1, 0, 2)
         g_W = gates_as_given(flat @ self.all_z.reshape(-1, T * N).T)
-        gx = (flat.T @ gates_in_order(weight_ih)).reshape(T, N, -1)
+        gx = (flat.T @ gates_in_order(weight_ih)).reshape(T, N, -1) if of_x else None
         return gx, g_W[:, H:-1], g_W[:, :H], g_W[:, -1], g_W[:, -1]
 
     def _factors(self, start: int, stop: int) -> None:

@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+import tinygrad_rnn as tg
+
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
 
@@ -31,6 +33,29 @@ def test_recurrent_page_runs():
     for block in blocks("recurrent.md"):
         exec(compile(block, "recurrent.md", "exec"), names)
     assert names["penalty"].requires_grad  # type: ignore[attr-defined]
+
+
+def test_program_page_runs():
+    names: dict[str, object] = {}
+    for block in blocks("program.md"):
+        exec(compile(block, "program.md", "exec"), names)
+    assert names["penalty"].requires_grad  # type: ignore[attr-defined]
+
+
+def pieces(source: str) -> list[str]:
+    """A program as the page quotes it: cut before each function, before its loop and after it."""
+    lines = re.split(r"^(?=def |    # )", source, flags=re.MULTILINE)
+    functions = [k for k, line in enumerate(lines) if line.startswith("def ")]
+    for k in reversed(functions):  # a head and the first part of its body are one piece
+        lines[k : k + 2] = ["".join(lines[k : k + 2])]
+    return [line.rstrip("\n") + "\n" for line in lines if line.strip()]
+
+
+def test_program_page_quotes_what_runs():
+    quoted = re.findall(r"```py\n(.*?)```", (DOCS / "program.md").read_text(), re.DOTALL)
+    made = pieces(str(tg.rnn.program(tg.nn.LSTM(3, 5))))
+    for place, (old, new) in enumerate(zip(quoted, made, strict=True)):
+        assert old == new, f"the piece {place} of the program in docs/program.md is out of date"
 
 
 @pytest.mark.parametrize("page", sorted(p.name for p in DOCS.glob("*.md")))

@@ -4,6 +4,7 @@ from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN, Recurrent
 from .loop import scan
 from .program.folded import unrolled
+from .program.listing import program
 from .states import LSTMState, detach, state_view
 from .tracing import Trace, trace
 from .truncated import tbptt
@@ -31,6 +32,7 @@ __all__ = [
     "Wrapper",
     "Zoneout",
     "detach",
+    "program",
     "scan",
     "state_view",
     "tbptt",

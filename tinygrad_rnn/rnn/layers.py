@@ -46,6 +46,7 @@ class Recurrent(Module):
         wrap: called with each cell, to put a wrapper around it, such as ``tg.rnn.Residual`` or
             ``lambda cell: tg.rnn.Zoneout(cell, 0.1)``.
         checkpoint_every: recompute stretches of so many steps in the backward pass: see `scan`.
+        fold: run a cell of one's own as a program: see `scan`. The library's cells always do.
         rng: generator or seed for the initial values and dropout masks.
         options: further arguments of the cell.
 
@@ -86,6 +87,7 @@ class Recurrent(Module):
         bidirectional: bool = False,
         wrap: Callable[[Any], Any] | None = None,
         checkpoint_every: int | None = None,
+        fold: bool = False,
         rng: np.random.Generator | int | None = None,
         **options: Any,
     ) -> None:
@@ -107,6 +109,7 @@ class Recurrent(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.checkpoint_every = checkpoint_every
+        self.fold = fold
         self._rng = None if rng is None else generator(rng)
         self._cells: list[Any] = []
         self._flat: dict[str, tuple[int, str]] = {}  # of a parameter: its cell, its name in it
@@ -257,6 +260,7 @@ class Recurrent(Module):
                         reverse=direction == 1,
                         mask=real,
                         checkpoint_every=self.checkpoint_every,
+                        fold=self.fold,
                     )
                 outputs.append(ys)
                 finals.append(final)
@@ -449,6 +453,7 @@ class Recurrent(Module):
             ("dropout", 0.0),
             ("bidirectional", False),
             ("checkpoint_every", None),
+            ("fold", False),
         ):
             value = getattr(self, name, default)
             if value != default:

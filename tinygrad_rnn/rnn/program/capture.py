@@ -204,6 +204,12 @@ def capture(cell: Any, x: Any, state: Any) -> Step:
 
 def structure(step: Step) -> Any:
     """What two steps have in common if one program serves both: all but the captured arrays."""
+    if step.structure is None:
+        step.structure = _structure(step)
+    return step.structure
+
+
+def _structure(step: Step) -> Any:
     numbers: dict[Value, int] = {}
 
     def number(value: Value) -> int:

@@ -24,7 +24,8 @@ def differentiate(step: Step, wanted: set[Value]) -> None:
     leaves: dict[Value, Any] = {}
     tracer = Tracer()
     with within(Context(True, now.scope)), np.errstate(all="ignore"):
-        tensors = _graph(step, leaves, wanted)
+        # All as if they were wanted: what isn't, nothing will need.
+        tensors = _graph(step, leaves)
     for value, tensor in tensors.items():
         tracer.bind(tensor._data, value)
         if type(tensor._node) in (Node, Output):
@@ -35,7 +36,7 @@ def differentiate(step: Step, wanted: set[Value]) -> None:
         for v, s in zip(step.new, step.state, strict=True)
     ]
     outputs = [tensors[value] for value in (step.y, *step.new)]
-    inputs = [value for value in leaves if value in wanted]
+    inputs = [value for value in leaves if leaves[value]._requires_grad]
     with within(Context(True, now.scope, tracer=tracer)), np.errstate(all="ignore"):
         cotangents = [tracer.tensor(value) for value in (step.gy, *step.gnew)]
         moving = [k for k, out in enumerate(outputs) if out._requires_grad]
@@ -49,9 +50,9 @@ def differentiate(step: Step, wanted: set[Value]) -> None:
         value: None if g is None else tracer.known(g)
         for value, g in zip(inputs, found, strict=True)
     }
-    step.gx = gradients.get(step.x)
+    step.gx = gradients.get(step.x) if step.x in wanted else None
     step.gstate = [gradients.get(value) for value in step.state]
-    step.gcaptured = [gradients.get(value) for value, *_ in step.captured]
+    step.gcaptured = [gradients.get(v) if v in wanted else None for v, *_ in step.captured]
     _skip_copies(step, tracer.code)
     step.backward = leading_to(tracer.code, [step.gx, *step.gstate, *step.gcaptured])
 
@@ -72,7 +73,7 @@ def _skip_copies(step: Step, code: list[Instruction]) -> None:
     step.gcaptured = [original(g) for g in step.gcaptured]
 
 
-def _graph(step: Step, leaves: dict[Value, Any], wanted: set[Value]) -> dict[Value, Any]:
+def _graph(step: Step, leaves: dict[Value, Any]) -> dict[Value, Any]:
     """The forward code as Tensors; `leaves` receives those that it begins with."""
     tensors: dict[Value, Any] = {}
 
@@ -82,7 +83,7 @@ def _graph(step: Step, leaves: dict[Value, Any], wanted: set[Value]) -> dict[Val
                 raise Untraceable(f"{value} is used before it is made")
             made = wrap(np.empty(0))
             made._data = abstract(value.shape, value.dtype)
-            made._requires_grad = value in wanted
+            made._requires_grad = value.dtype.kind == "f"
             tensors[value] = leaves[value] = made
         return tensors[value]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,18 @@ from .notation import NotWritable, is_view, is_writable, number, view_edges, wri
 from .schedule import Schedule, schedule
 from .steps import Instruction, Step, Value, depending, leading_to, uses
 
-Prepared = list[tuple[Value, Value, np.ndarray, np.ndarray]]
+Prepared = list[tuple[Value, Value, np.ndarray, np.ndarray, int]]
+_WIDTH = 92  # of a line, before it is indented
+
+
+# What reads its arguments again after it has begun to write.
+_NOT_IN_PLACE = frozenset(
+    {"linear", "matmul", "concatenate", "where", "sum", "mean", "inverse_rms"}
+)
+_RESERVED = (
+    *("T", "N", "np", "x", "y", "gx", "gy", "zip", "range", "bool", "empty"),
+    *("real", "held", "rest", "saved", "last"),
+)
 
 
 class Names:
@@ -21,7 +34,9 @@ class Names:
 
     def __init__(self, fixed: dict[Value, str]) -> None:
         self._names = fixed
-        self._taken = {"np", "x", "T", "N", "empty", "real", "held", "gy", "saved", "last"}
+        self._taken: set[str] = set()
+        for name in _RESERVED:
+            self._taken |= {name, f"{name}_all", f"{name}_flat"}
 
     def of(self, value: Value) -> str:
         if value not in self._names:
@@ -29,16 +44,26 @@ class Names:
             base = "".join(c if c.isalnum() else "_" for c in value.name or prefix)
             base = base if base.isidentifier() and not keyword.iskeyword(base) else f"v_{base}"
             name, count = base, 1
-            while name in self._taken:
+            while not self._taken.isdisjoint(_derived(name)):
                 count += 1
-                name = f"{base}{count}"
-            self._taken |= {name, f"{name}_all", f"{name}_last", f"{name}_flat"}
+                name = f"{base}_{count}" if base[-1].isdigit() else f"{base}{count}"
+            self._taken |= _derived(name)
             self._names[value] = name
         return self._names[value]
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keeps names from being given to values."""
+        self._taken.update(names)
 
     def same(self, value: Value, other: Value) -> None:
         """Gives `value` the name of `other`."""
         self._names[value] = self.of(other)
+
+
+def _derived(name: str) -> set[str]:
+    """All names that the source may make of one."""
+    ends = ("", "0", "_all", "_last", "_flat", "_held", "_next")
+    return {f"{begin}{name}{end}" for begin in ("", "g_") for end in ends}
 
 
 class Function:
@@ -56,11 +81,13 @@ class Function:
 
     def text(self, head: str, backwards: bool) -> str:
         order = "[::-1]" if backwards else ""
-        names = ", ".join(self.iterated) or "_"
+        names = list(self.iterated) or ["_"]
         arrays = [f"{expression}{order}" for expression in self.iterated.values()] or ["range(T)"]
-        each = f"zip({', '.join(arrays)})" if len(arrays) > 1 else arrays[0]
-        lines = [*self.before, f"for {names} in {each}:"]
-        lines += [f"    {line}" for line in self.loop] + self.after
+        lines = ["# all steps at once", *self.before]
+        lines += ["# step by step" + (", from the last to the first" if backwards else "")]
+        lines += _loop_head(names, arrays)
+        lines += [f"    {line}" for line in self.loop]
+        lines += ["# all steps at once", *self.after]
         return "\n".join([head, *(f"    {line}" for line in lines)])
 
 
@@ -80,6 +107,7 @@ class Emitter:
         self.masked = masked
         self.reverse = reverse
         self.names = Names({step.x: "x"})
+        self.arrangements = self._arrangements()
         self.batch = step.x.shape[0] if len(step.x.shape) == 2 else -1
         self.constants = self._constants()
         self._check()
@@ -89,6 +117,20 @@ class Emitter:
         self.made = {result for i in code for result in i.results}
         self.views = {r: i for i in code if is_view(i) for r in i.results}
         self.columns: set[Value] = set()
+        written_by = [i for i in self.forward_plan.loop if not is_view(i)]
+        if len(set(step.new)) < len(step.new) or any(
+            not any(value in i.results for i in written_by) for value in step.new
+        ):
+            raise NotWritable("a part of the new state isn't made by an operation of its own")
+
+    def _arrangements(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """The names of each order of rows, and of what the rows are multiplied by."""
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        for _, _, rows, scale, _ in self.prepared:
+            count = str(len(found) + 1) if found else ""
+            found.setdefault((_ranges(rows), _repeated(scale)), (f"rows{count}", f"scale{count}"))
+        self.names.reserve(name for pair in found.values() for name in pair)
+        return found
 
     def _constants(self) -> set[Value]:
         """The values that are the same at every step."""
@@ -120,7 +162,8 @@ class Emitter:
 
         plan = schedule(code, varying, carried, results, liftable)
         for instruction in (*plan.before, *plan.loop):
-            self.require(instruction)
+            if instruction.results[0] not in summed or instruction in plan.loop:
+                self.require(instruction)
         return plan
 
     def require(self, instruction: Instruction) -> None:
@@ -166,8 +209,9 @@ class Emitter:
         saved = self.saved() if keep else set()
         body.before += ["T, N = x.shape[:2]", *self._preparation(), *self._x_first(body)]
         body.before += self._constant_lines(plan.constant)
+        taken = self._taken(plan, saved)
         for instruction in plan.before:
-            body.before += self._for_all(instruction)
+            body.before += self._for_all(instruction, taken)
         before, after = ("[1:]", "[:-1]") if self.reverse else ("[:-1]", "[1:]")
         first, last = ("T", "0") if self.reverse else ("0", "T")
         for state in step.state:
@@ -213,18 +257,35 @@ class Emitter:
         mask = ["real"] if self.masked else []
         originals = {made: original for made, original, *_ in self.prepared}
         weights = [self.names.of(originals.get(v, v)) for v, *_ in self.step.captured]
-        return f"def {name}({', '.join([*given, 'x', *mask, *weights, 'empty=np.empty'])}):"
+        given = [*given, "x", *mask, *weights, "empty=np.empty"]
+        return "\n".join(_laid_out(f"def {name}(", given, "):"))
 
     def _preparation(self) -> list[str]:
         lines = []
-        for made, original, rows, scale in self.prepared:
-            index, factor = _ranges(rows), _repeated(scale)
-            factor = f"({factor})[:, None]" if len(made.shape) == 2 else factor
+        for made, original, rows, scale, axis in self.prepared:
+            index, factor = self.arrangement(made, rows, scale, axis)
             name, source = self.names.of(made), self.names.of(original)
-            lines.append(f"{name} = {source}[{index}] * {factor}".replace("x.dtype", "x.dtype"))
+            lines.append(f"{name} = {source}[{index}] * {factor}")
         if self.masked:
             lines.append("held = ~real")
         return lines
+
+    def once(self) -> list[str]:
+        """What stands before the functions."""
+        return [
+            line
+            for (index, factor), (rows, scale) in self.arrangements.items()
+            for line in (f"{rows} = {index}", f"{scale} = {factor}")
+        ]
+
+    def arrangement(
+        self, weight: Value, rows: np.ndarray, scale: np.ndarray, axis: int
+    ) -> tuple[str, str]:
+        """How the rows of a prepared weight are put in order, and what they are multiplied by."""
+        index, factor = self.arrangements[_ranges(rows), _repeated(scale)]
+        if axis == 1:
+            return f":, {index}", factor
+        return index, f"{factor}[:, None]" if len(weight.shape) == 2 else factor
 
     def _x_first(self, body: Function) -> list[str]:
         """x with features first, if an instruction reads it so."""
@@ -240,6 +301,10 @@ class Emitter:
                 made = self.names.of(instruction.results[0])
                 lines.append(f"{made} = np.{ufunc.__name__}({', '.join(texts)})")
                 continue
+            if name == "transpose" and arguments[1] in (None, (1, 0)):
+                made = self.names.of(instruction.results[0])
+                lines.append(f"{made} = {self.names.of(arguments[0])}.T")
+                continue
             if name != "split":
                 raise NotWritable(f"{name} of what doesn't change")
             ary, bounds, axis = arguments
@@ -252,9 +317,34 @@ class Emitter:
                 )
         return lines
 
-    def _for_all(self, instruction: Instruction) -> list[str]:
+    def _taken(self, plan: Schedule, kept: set[Value]) -> dict[Value, Value]:
+        """Before the loop: the results that take the memory of an argument needed no more."""
+        made = {r for i in plan.before if not is_view(i) for r in i.results}
+        last = {value: k for k, i in enumerate(plan.before) for value in i.values()}
+        shown = {i.arguments[0] for i in (*plan.before, *plan.loop, *plan.after) if is_view(i)}
+        later = {v for i in (*plan.loop, *plan.after) for v in i.values()}
+        busy = later | shown | kept | {self.step.y, self.step.gx, *self.step.gcaptured}
+        taken = {}
+        for k, instruction in enumerate(plan.before):
+            if instruction.operation not in UFUNCS:
+                continue
+            (result,) = instruction.results
+            for value in instruction.values():
+                fits = value.shape == result.shape and value.dtype == result.dtype
+                if fits and value in made and value not in busy and last[value] == k:
+                    taken[result] = value
+                    break
+        return taken
+
+    def _for_all(
+        self, instruction: Instruction, taken: dict[Value, Value] | None = None
+    ) -> list[str]:
         if not is_view(instruction):
-            return written(instruction, self.of_all, None)
+            value = (taken or {}).get(instruction.results[0])
+            if value is None:
+                return written(instruction, self.of_all, None)
+            self.names.same(instruction.results[0], value)
+            return written(instruction, self.of_all, self.of_all(value))
         source = self.of_all(instruction.arguments[0])
         edges = zip(instruction.results, view_edges(instruction), strict=True)
         return [f"{self.of_all(r)} = {source}[:, {a}:{b}]" for r, (a, b) in edges]
@@ -277,7 +367,7 @@ class Emitter:
         for k in reversed(range(len(plan.loop))):
             instruction = plan.loop[k]
             result = instruction.results[0]
-            if is_view(instruction) or instruction.name in ("linear", "matmul", "concatenate"):
+            if is_view(instruction) or instruction.name in _NOT_IN_PLACE:
                 continue
             for value in instruction.values():
                 free = places.get(value) == "one" and last[value] == k and value not in shown
@@ -301,7 +391,7 @@ class Emitter:
             return
         (result,) = instruction.results
         name = self.names.of(result)
-        if name in body.iterated or f"{name} = " in "\n".join(body.before):
+        if name in body.iterated or any(line.startswith(f"{name} = ") for line in body.before):
             return
         if result in self.step.new:
             state = self.step.state[self.step.new.index(result)]
@@ -357,7 +447,14 @@ class Emitter:
         assert step.gy is not None
         varying = [step.x, *step.state, *self.made, step.gy]
         late = depending(step.backward, step.gnew)
-        plan = self._schedule(step.backward, varying, step.gnew, step.gstate, late)
+        used = uses(step.backward)
+        turned = {  # what only a product over all steps reads
+            i.results[0]
+            for i in step.backward
+            if i.name == "transpose"
+            and all(user.results[0] in late for user in used.get(i.results[0], []))
+        }
+        plan = self._schedule(step.backward, varying, step.gnew, step.gstate, late | turned)
         kept = self._in_order(self.saved())
         body.before.append(f"({', '.join(self.of_all(v) for v in kept)},) = saved")
         body.before += ["T, N = x.shape[:2]", *self._preparation(), "x_all = x.transpose(0, 2, 1)"]
@@ -369,10 +466,17 @@ class Emitter:
         body.before.append(f"{names_gy}_all = gy.transpose(0, 2, 1)")
         body.before += self._forward_arrays(plan)
         body.before += self._constant_lines([*self.forward_plan.constant, *plan.constant])
+        taken = self._taken(plan, set())
         for instruction in plan.before:
-            body.before += self._for_all(instruction)
+            if instruction.results[0] in turned:
+                continue
+            body.before += self._for_all(instruction, taken)
         self._backward_loop(plan, body)
         results = self._gradients(plan, body)
+        prepared = self._preparation()
+        text = "\n".join([*body.before[len(prepared) :], *body.loop, *body.after])
+        unused = [line for line in prepared if not re.search(rf"\b{line.split(' ')[0]}\b", text)]
+        body.before = [line for line in body.before if line not in unused]
         backwards = not self.reverse
         given = ["gy", *(f"{names.of(g)}_last" for g in step.gnew), "saved"]
         return body.text(self._head("backward", given), backwards), results
@@ -543,23 +647,23 @@ class Emitter:
             if g is not None:
                 body.after.append(f"g_{self.names.of(value)} = {sums.over_steps(g)}")
                 found.append(value)
-        originals = {made: (original, rows, scale) for made, original, rows, scale in self.prepared}
+        originals = {entry[0]: entry for entry in self.prepared}
         results = []
         for value in found:
             name = self.names.of(value)
             if value in originals:
-                original, rows, scale = originals[value]
-                factor = _repeated(scale)
-                factor = f"({factor})[:, None]" if len(value.shape) == 2 else factor
+                _, original, rows, scale, axis = originals[value]
+                index, factor = self.arrangement(value, rows, scale, axis)
                 target = f"g_{self.names.of(original)}"
                 body.after.append(f"{target} = empty({value.shape}, x.dtype)")
-                body.after.append(f"{target}[{_ranges(rows)}] = g_{name} * {factor}")
+                body.after.append(f"{target}[{index}] = g_{name} * {factor}")
                 results.append(original)
             else:
                 results.append(value)
         states = [f"{self.names.of(g)}.T.copy()" for g in step.gnew]
-        weights = "".join(f"g_{self.names.of(v)}, " for v in results)
-        body.after.append(f"return gx, ({', '.join(states)},), ({weights})")
+        weights = [f"g_{self.names.of(v)}" for v in results]
+        weights[-1:] = [f"{weight}," for weight in weights[-1:]]  # a tuple, also of one
+        body.after += _laid_out(f"return gx, ({', '.join(states)},), (", weights, ")")
         return results
 
 
@@ -641,6 +745,26 @@ class Sums:
         return f"{self.emitter.of_all(g)}.sum(axis=0).T"
 
 
+def _loop_head(names: list[str], arrays: list[str]) -> list[str]:
+    """The line, or lines, with ``for … in …:``."""
+    if len(names) == 1:
+        return [f"for {names[0]} in {arrays[0]}:"]
+    line = f"for {', '.join(names)} in zip({', '.join(arrays)}):"
+    if len(line) <= _WIDTH:
+        return [line]
+    begin = _laid_out("for (", names, ") in zip(", always=True)
+    return [*begin, *_laid_out("", arrays, "):", always=True)[1:]]
+
+
+def _laid_out(opening: str, items: Sequence[str], closing: str, always: bool = False) -> list[str]:
+    """A list between brackets, in lines of its own if it is long."""
+    line = opening + ", ".join(items) + closing
+    if len(line) <= _WIDTH and not always:
+        return [line]
+    text = textwrap.wrap(", ".join(items), _WIDTH - 4, break_on_hyphens=False)
+    return [opening, *(f"    {part}" for part in text), closing]
+
+
 def _ranges(rows: np.ndarray) -> str:
     """An index of rows as text."""
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
@@ -653,7 +777,8 @@ def _repeated(scale: np.ndarray) -> str:
     cuts = np.flatnonzero(np.diff(scale) != 0) + 1
     runs = np.split(scale, cuts)
     values = ", ".join(repr(float(run[0])) for run in runs)
-    return f"np.repeat([{values}], [{', '.join(str(len(run)) for run in runs)}]).astype(x.dtype)"
+    lengths = ", ".join(str(len(run)) for run in runs)
+    return f"np.repeat([{values}], [{lengths}]).astype(np.{scale.dtype.name})"
 
 
 __all__ = ["Emitter", "uses"]

@@ -9,7 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from types import FunctionType
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,12 +23,13 @@ from ...core.graph import Constant, Node, Output, leads_to, next_serial
 from ...core.primitive import _record, is_tensor, wrap
 from ...core.random import noted
 from ...module import Module
+from ..cells import Cell
 from ..states import like, map_parts, parts_of
-from .capture import Untraceable, capture, structure
+from .capture import capture, structure
 from .differentiate import differentiate
 from .emit import Emitter
 from .notation import NotWritable
-from .rewrite import Factored, early_bias, shared_activation
+from .rewrite import Factored, early_bias, early_terms, joint_slices, shared_activation
 from .steps import Step, Value
 
 _MOST_PROGRAMS = 256
@@ -34,6 +37,8 @@ _MOST_PROGRAMS = 256
 _unrolled: ContextVar[bool] = ContextVar("tinygrad_rnn.unrolled", default=False)
 _programs: OrderedDict[Any, Program | None] = OrderedDict()
 _lock = threading.Lock()
+# The structures of steps that a cell has repeated.
+_twice: WeakKeyDictionary[Any, set[int]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -65,7 +70,9 @@ class Program:
 
     def __init__(self, step: Step, wanted: Sequence[bool], masked: bool, reverse: bool) -> None:
         originals = [value for value, *_ in step.captured]
+        joint_slices(step)
         prepared = shared_activation(step)
+        early_terms(step)
         early_bias(step)
         made = {original: value for value, original, *_ in prepared}
         step.captured = [(made.get(v, v), r, a) for v, r, a in step.captured]
@@ -77,6 +84,7 @@ class Program:
             Factored(step)
         emitter = Emitter(step, prepared, masked, reverse)
         self.source = emitter.forward(keep=self.differentiable)
+        once = emitter.once()
         results: list[Value] = []
         if self.differentiable:
             backward, results = emitter.backward()
@@ -84,17 +92,19 @@ class Program:
         self.places = [originals.index(value) for value in results]
         self.y_size = step.y.shape[-1]
         space: dict[str, Any] = {"np": np}
+        if once:
+            self.source = "\n".join(once) + "\n\n\n" + self.source
         exec(compile(self.source, "<program of a recurrent step>", "exec"), space)
         for function in (space["forward"], space.get("backward", _no_backward)):
-            _check_names(function)
+            _check_names(function, space)
         self.forward: Callable[..., Any] = space["forward"]
         self.backward: Callable[..., Any] = space.get("backward", _no_backward)
 
 
-def _check_names(function: Any) -> None:
+def _check_names(function: Any, space: dict[str, Any]) -> None:
     """Raises if a function uses a name that nothing defines."""
     asked = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
-    if unknown := asked - {"np", "zip", "range", "bool", "GraphError"}:
+    if unknown := asked - {*space, "zip", "range", "bool", "GraphError"}:
         raise NotWritable(f"the program would use {sorted(unknown)}, which nothing defines")
 
 
@@ -110,6 +120,7 @@ def fold(
     real: np.ndarray | None,
     unroll: Callable[..., Any],
     rest: tuple[Any, ...],
+    trusted: bool,
 ) -> tuple[Any, Any] | None:
     """All steps of a cell by its program; None if they have to be carried out one by one.
 
@@ -118,31 +129,20 @@ def fold(
         reverse: whether to go from the last step to the first.
         real: (T, N), which steps are real; None if all are.
         unroll: ``unroll(cell, xs, state, *rest)`` carries out the steps one by one.
+        trusted: whether a cell from elsewhere may be taken to be a function of its arguments.
     """
     context = current()
     looked_at = context.anomaly or context.record is not None or context.tracer is not None
-    if _unrolled.get() or looked_at or xs.dtype.kind != "f":
+    if _unrolled.get() or looked_at or xs.dtype.kind != "f" or not (trusted or _is_own(cell)):
         return None
     parts = parts_of(state)
-    if (
-        xs.ndim != 3
-        or not xs.size
-        or not all(isinstance(np.ndim(p), int) and hasattr(p, "dtype") for p in parts)
-    ):
+    if xs.ndim != 3 or not xs.size or not all(hasattr(part, "dtype") for part in parts):
         return None
-    step = _written_down(cell, xs, state)
-    if step is None:
+    way = real is not None, reverse
+    found = _of_own_cell(cell, xs, state, way) or _of_any_cell(cell, xs, state, way)
+    if found is None:
         return None
-    tensors = [xs, *parts, *(record for _, record, _ in step.captured)]
-    if not any(is_tensor(t) or isinstance(t, (Node, Output)) for t in tensors):
-        step.let_go()
-        return None  # plain arrays stay plain
-    wanted = [context.recording and _wants_gradient(t) for t in tensors]
-    arrays = [_array(xs), *map(_array, parts), *(array for _, _, array in step.captured)]
-    program = _program(step, wanted, real is not None, reverse)
-    step.let_go()
-    if program is None:
-        return None
+    program, tensors, arrays, wanted = found
     count = len(parts)
     mask = [] if real is None else [np.ascontiguousarray(real)]
     with np.errstate(all="ignore"):
@@ -167,6 +167,90 @@ def fold(
     return made[0], like(state, made[1:])
 
 
+def _is_own(cell: Any) -> bool:
+    """Whether a cell, and all wrappers around it, are the library's, functions among them too."""
+    package = __name__.partition(".")[0]
+    while type(cell).__module__.startswith(f"{package}.") and isinstance(cell, Cell):
+        if any(type(value) is FunctionType for value in vars(cell).values()):
+            return False
+        if "cell" not in vars(cell):
+            return True
+        cell = vars(cell)["cell"]
+    return False
+
+
+class _Found(NamedTuple):
+    """A program, with what it runs on: x, the parts of the state, and what the cell captured."""
+
+    program: Program
+    tensors: list[Any]
+    arrays: list[np.ndarray]
+    wanted: list[bool]
+
+
+def _of_any_cell(cell: Any, xs: Any, state: Any, way: tuple[bool, bool]) -> _Found | None:
+    """The program of a cell, written down anew: nothing that it reads can be out of date."""
+    step = _written_down(cell, xs, state)
+    if step is None:
+        return None
+    tensors = [xs, *parts_of(state), *(record for _, record, _ in step.captured)]
+    arrays = [*map(_array, tensors[: -len(step.captured) or None])]
+    arrays += [array for *_, array in step.captured]
+    wanted = _wanted(tensors)
+    # Plain arrays stay plain.
+    mixed = any(is_tensor(t) or isinstance(t, (Node, Output)) for t in tensors)
+    program = _program(step, wanted, *way) if mixed else None
+    step.let_go()
+    return None if program is None else _Found(program, tensors, arrays, wanted)
+
+
+def _of_own_cell(cell: Any, xs: Any, state: Any, way: tuple[bool, bool]) -> _Found | None:
+    """The program of a cell of the library, whose step depends on its attributes alone.
+
+    It is kept with the cell's twin, which is another one as soon as an attribute is.
+    """
+    if not isinstance(cell, Cell) or hasattr(cell, "for_sequence"):
+        return None
+    twin = cell.on_arrays()
+    if twin is None:
+        return None
+    known = vars(twin).setdefault("folded", {})
+    parts = parts_of(state)
+    key = xs.shape[1:], xs.dtype, tuple([(part.shape, part.dtype) for part in parts])
+    if key not in known:
+        known[key] = _captured_names(cell, xs, state)
+    names = known[key]
+    if names is None:
+        return None
+    own = vars(cell)
+    tensors = [xs, *parts, *[own[name] for name in names]]
+    wanted = _wanted(tensors)
+    exact = key, tuple(wanted), way
+    if exact not in known:
+        step = capture(cell, xs[0], state)
+        known[exact] = _program(step, wanted, *way)
+        step.let_go()
+    program = known[exact]
+    return None if program is None else _Found(program, tensors, [*map(_array, tensors)], wanted)
+
+
+def _captured_names(cell: Any, xs: Any, state: Any) -> list[str] | None:
+    """The attributes that a cell's step captures, in order; None if there is anything else."""
+    step = _written_down(cell, xs, state)
+    if step is None:
+        return None
+    records = [record for _, record, _ in step.captured]
+    step.let_go()
+    named = {id(_record_of(v)): name for name, v in vars(cell).items() if is_tensor(v)}
+    names = [named.get(id(_record_of(record))) for record in records]
+    return None if None in names else names  # type: ignore[return-value]
+
+
+def _wanted(tensors: Sequence[Any]) -> list[bool]:
+    recording = current().recording
+    return [recording and _wants_gradient(tensor) for tensor in tensors]
+
+
 def _array(x: Any) -> np.ndarray:
     return x._data if is_tensor(x) else x
 
@@ -186,20 +270,34 @@ def _written_down(cell: Any, xs: Any, state: Any) -> Step | None:
     # What is really wrong shows when the steps are carried out.
     with noted() as draws, suppress(Exception):
         first = capture(cell, xs[0], state)
-        second = capture(cell, xs[-1], state)
+        if not _seen_twice(cell, first):
+            second = capture(cell, xs[-1], state)
     untouched = attributes.restore()
     if draws.states:  # random numbers, which differ from step to step
         for bits, before in draws.states.items():
             bits.state = before
         return None
-    same = False
+    same = first is not None and second is None and untouched and _seen_twice(cell, first)
     if first is not None and second is not None and untouched:
         pairs = zip(first.captured, second.captured, strict=False)
         same = structure(first) == structure(second) and all(_same(a, b) for a, b in pairs)
+        if same:
+            with suppress(TypeError):  # not every callable can be referred to weakly
+                _twice.setdefault(cell, set()).add(hash(structure(first)))
     for step in (second, None if same else first):
         if step is not None:
             step.let_go()
     return first if same else None
+
+
+def _seen_twice(cell: Any, step: Step) -> bool:
+    """Whether this cell has been seen to repeat this very step, and captures Tensors alone."""
+    if any(isinstance(record, Constant) for _, record, _ in step.captured):
+        return False
+    try:
+        return hash(structure(step)) in _twice.get(cell, ())
+    except TypeError:
+        return False
 
 
 def _same(a: tuple[Value, Any, np.ndarray], b: tuple[Value, Any, np.ndarray]) -> bool:
@@ -246,7 +344,7 @@ def _program(step: Step, wanted: Sequence[bool], masked: bool, reverse: bool) ->
             return _programs[key]
     try:
         made: Program | None = Program(step, wanted, masked, reverse)
-    except (NotWritable, Untraceable):
+    except Exception:  # step by step it is right in any case
         made = None
     with _lock:
         _programs[key] = made
@@ -280,6 +378,11 @@ class _Scan:
         self.like = map_parts(lambda part: None, state)
         self.unroll = unroll
         self.rest = rest
+        self.inmost = cell
+        while isinstance(self.inmost, Cell) and "cell" in vars(self.inmost):
+            self.inmost = vars(self.inmost)["cell"]
+        # Another one as soon as the cell is changed; None for a cell from elsewhere.
+        self.twin = self.inmost.on_arrays() if isinstance(self.inmost, Cell) else None
 
     def plan(self) -> Plan:
         """The plan that pulls back to all arguments that want a gradient."""
@@ -338,6 +441,11 @@ class _Scan:
     ) -> Iterable[tuple[Any, Any]]:
         """The cotangents as a graph, by way of the steps one by one."""
         _, xs, *rest = saved
+        if self.twin is not None and not _alike(self.inmost.on_arrays(), self.twin):
+            raise GraphError(
+                f"the cell {self.cell!r:.60} was changed between the forward and the backward "
+                "pass, which needs it as it was: go back first, or run the forward pass again"
+            )
         count = len(parts_of(self.like))
         state = like(self.like, rest[:count])
         since = next_serial()
@@ -359,6 +467,13 @@ def _stand_in(record: Any) -> Any:
     made._node = record
     made._requires_grad = isinstance(record, (Node, Output))
     return made
+
+
+def _alike(cell: Any, other: Any) -> bool:
+    """Whether two twins have the same attributes, as far as equations read them."""
+    kept = {"training", "tensors", "folded", "programs"}
+    a, b = ({k: v for k, v in vars(each).items() if k not in kept} for each in (cell, other))
+    return a.keys() == b.keys() and all(a[k] is b[k] for k in a)
 
 
 def _keeps_nothing(values: Any, out: Any) -> tuple[Any, ...]:

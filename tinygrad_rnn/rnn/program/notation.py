@@ -6,6 +6,7 @@ gates, slices of the features, are contiguous.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from ...core.graph import is_basic
 from .capture import UFUNCS
-from .rewrite import pairwise_edges
 from .steps import Instruction, Value
 
 Reference = Callable[[Any], str]
@@ -49,7 +49,7 @@ def view_edges(instruction: Instruction) -> list[tuple[int, int]]:
     """Of each result of a view, where its features begin and end in the argument."""
     ary = instruction.arguments[0]
     if instruction.name == "split":
-        return pairwise_edges(instruction.arguments[1], ary.shape[-1])
+        return list(itertools.pairwise([0, *instruction.arguments[1], ary.shape[-1]]))
     part = _feature_slice(instruction.arguments[1])
     assert part is not None
     start, stop, _ = part.indices(ary.shape[-1])

@@ -2,47 +2,111 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core.primitive import registry
+from .notation import is_view, view_edges
 from .steps import Instruction, Step, Value, depending, leading_to, make, uses
 
 ADD, CONCATENATE = registry["add"], registry["concatenate"]
-LINEAR, MULTIPLY, SPLIT = registry["linear"], registry["multiply"], registry["split"]
+LINEAR, MATMUL, MULTIPLY = registry["linear"], registry["matmul"], registry["multiply"]
+SPLIT = registry["split"]
 SIGMOID, TANH = registry["sigmoid"], registry["tanh"]
 
 
-def shared_activation(step: Step) -> list[tuple[Value, Value, np.ndarray, np.ndarray]]:
+def joint_slices(step: Step) -> None:
+    """Slices of the last axis that make up the whole, as one `split`."""
+    slices: dict[Value, list[tuple[int, int, Instruction]]] = {}
+    for instruction in step.code:
+        if instruction.name == "getitem" and is_view(instruction):
+            ((start, stop),) = view_edges(instruction)
+            slices.setdefault(instruction.arguments[0], []).append((start, stop, instruction))
+    for ary, parts in slices.items():
+        parts.sort(key=lambda part: part[0])
+        starts, stops = [a for a, _, _ in parts], [b for _, b, _ in parts]
+        if len(parts) < 2 or starts != [0, *stops[:-1]] or stops[-1] != ary.shape[-1]:
+            continue
+        takers = [instruction for *_, instruction in parts]
+        place = min(step.code.index(taker) for taker in takers)
+        whole = Instruction(SPLIT, [ary, tuple(stops[:-1]), -1], [t.results[0] for t in takers])
+        step.code = [i for i in step.code if i not in takers]
+        step.code.insert(place, whole)
+
+
+def early_terms(step: Step) -> None:
+    """Sums with what doesn't depend on the state first: x W + h U + b as (x W + b) + h U."""
+    late = depending(step.code, step.state)
+    for add in [i for i in step.code if i.operation is ADD]:
+        if add not in step.code or add.results[0] not in late:
+            continue
+        used = uses(step.code)
+        users = used.get(add.results[0], [])
+        inner = len(users) == 1 and users[0].operation is ADD and len(users[0].values()) == 2
+        if inner and add.results[0] not in (*step.new, step.y):
+            continue  # a part of a longer sum
+        chain = [add]
+        terms = _terms(add, used, chain, {*step.new, step.y})
+        early = [t for t in terms if t not in late]
+        shape = add.results[0].shape
+        full = [t for t in early if t.shape == shape]
+        if len(terms) < 3 or not full or len(early) == len(terms):
+            continue
+        ordered = [*full, *(t for t in early if t not in full), *(t for t in terms if t in late)]
+        place = step.code.index(add)
+        step.code = [i for i in step.code if i not in chain or i is add]
+        place = step.code.index(add)
+        total = ordered[0]
+        for term in ordered[1:-1]:
+            step.code.insert(place, make(ADD, [total, term], [shape], add.results[0].dtype))
+            total = step.code[place].results[0]
+            place += 1
+        add.arguments = [total, ordered[-1]]
+
+
+def _terms(add: Instruction, used: Any, chain: list[Instruction], whole: set[Value]) -> list[Value]:
+    """What an addition adds up; additions among its arguments are taken apart, unless `whole`."""
+    found: list[Value] = []
+    for value in add.values():
+        maker = value.maker
+        inner = maker is not None and maker.operation is ADD and len(maker.values()) == 2
+        alone = value not in whole and len(used[value]) == 1
+        if inner and alone and value.shape == add.results[0].shape:
+            assert maker is not None
+            chain.append(maker)
+            found += _terms(maker, used, chain, whole)
+        else:
+            found.append(value)
+    return found
+
+
+def shared_activation(step: Step) -> list[tuple[Value, Value, np.ndarray, np.ndarray, int]]:
     """One tanh for all gates, as σ(a) = (1 + tanh(a/2)) / 2, in place of one σ or tanh for each.
 
-    It is done where the parts of a `split`, each with an activation, are a sum of `linear` of
+    It is done where the parts of a `split`, each with an activation, are a sum of products with
     captured weights: the weights' rows are put in order (σ first) and halved beforehand.
 
     Returns:
-        For each captured weight: the prepared one, the original, the order of its rows, and by
-        what they are multiplied.
+        For each captured weight: the prepared one, the original, the order of its rows, by what
+        they are multiplied, and the axis they are along.
     """
     prepared: dict[Value, Value] = {}
-    made: list[tuple[Value, Value, np.ndarray, np.ndarray]] = []
+    made: list[tuple[Value, Value, np.ndarray, np.ndarray, int]] = []
     used = uses(step.code)
     for split in [i for i in step.code if i.operation is SPLIT]:
         gates = _gates(step, split, used)
-        sums = _linear_sums(split.arguments[0], used) if gates is not None else None
+        whole = {*step.new, step.y}
+        sums = _linear_sums(split.arguments[0], used, whole) if gates is not None else None
         if gates is None or sums is None:
             continue
-        for linear in sums:
-            for place in (1, 2):
-                weight = linear.arguments[place]
-                if weight is None:
-                    continue
-                if weight not in prepared:
-                    name = f"{weight.name}_gates" if weight.name else None
-                    prepared[weight] = Value(weight.shape, weight.dtype, "captured", name)
-                    made.append((prepared[weight], weight, gates.rows, gates.scale))
-                linear.arguments[place] = prepared[weight]
+        for instruction, place, axis in sums:
+            weight = instruction.arguments[place]
+            if weight not in prepared:
+                name = f"{weight.name}_gates" if weight.name else None
+                prepared[weight] = Value(weight.shape, weight.dtype, "captured", name)
+                made.append((prepared[weight], weight, gates.rows, gates.scale, axis))
+            instruction.arguments[place] = prepared[weight]
         _share(step, split, gates, used)
         used = uses(step.code)
     return made
@@ -124,19 +188,35 @@ def _gates(step: Step, split: Instruction, used: dict[Value, list[Instruction]])
     return _Gates(sigmoids, tanhs, sizes, activated, rows, np.concatenate(halves))
 
 
-def _linear_sums(value: Value, used: dict[Value, list[Instruction]]) -> list[Instruction] | None:
-    """The `linear` instructions of captured weights that `value` is the sum of; else None."""
+def _linear_sums(
+    value: Value, used: dict[Value, list[Instruction]], whole: set[Value]
+) -> list[tuple[Instruction, int, int]] | None:
+    """Where the captured weights stand that `value` is a sum of products with; else None.
+
+    Each is an instruction, the place among its arguments, and the axis of the gates.
+    """
     maker = value.maker
-    if maker is None or len(used[value]) != 1:
+    if maker is None or len(used[value]) != 1 or value in whole:
         return None
-    if maker.operation is LINEAR:
-        weights = [a for a in maker.arguments[1:] if a is not None]
+    if maker.operation in (LINEAR, MATMUL):
+        axis = 0 if maker.operation is LINEAR else 1
+        places = [k for k in range(1, len(maker.arguments)) if maker.arguments[k] is not None]
+        weights = [maker.arguments[k] for k in places]
         owned = all(w.role == "captured" and len(used[w]) == 1 for w in weights)
-        return [maker] if owned else None
+        fits = owned and len(weights[0].shape) == 2
+        return [(maker, k, axis if k == 1 else 0) for k in places] if fits else None
     if maker.operation is not ADD or len(maker.values()) != 2:
         return None
-    found = [_linear_sums(part, used) for part in maker.values()]
-    return None if None in found else [i for part in found for i in part or ()]
+    found: list[tuple[Instruction, int, int]] = []
+    for place, part in enumerate(maker.arguments):
+        if part.role == "captured" and part.shape == value.shape[-1:] and len(used[part]) == 1:
+            found.append((maker, place, 0))
+            continue
+        inner = _linear_sums(part, used, whole)
+        if inner is None:
+            return None
+        found += inner
+    return found
 
 
 def _share(
@@ -192,10 +272,19 @@ def early_bias(step: Step) -> None:
             continue
         if maker is None or maker.operation is not LINEAR or len(used[linear]) != 1:
             continue
+        if linear in (*step.new, step.y) or early in (*step.new, step.y):
+            continue
         bias = maker.arguments[2]
         if bias is None or bias in late or len(early.shape) != len(linear.shape):
             continue
         maker.arguments[2] = None
+        first = early.maker
+        other = first.arguments[2] if first is not None and first.operation is LINEAR else None
+        if first is not None and other is not None and len(used[early]) == 1:
+            both = make(ADD, [other, bias], [bias.shape], bias.dtype)
+            step.code.insert(step.code.index(first), both)
+            first.arguments[2] = both.results[0]
+            continue
         sooner = make(ADD, [early, bias], [early.shape], early.dtype)
         makers = [value.maker for value in (early, bias) if value.maker is not None]
         place = max((step.code.index(maker) + 1 for maker in makers), default=0)
@@ -338,8 +427,3 @@ def without_repeats(code: list[Instruction]) -> tuple[list[Instruction], dict[An
             seen[key] = instruction.results
             kept.append(instruction)
     return kept, replaced
-
-
-def pairwise_edges(bounds: tuple[int, ...], size: int) -> list[tuple[int, int]]:
-    """Begin and end of each part that `split` makes."""
-    return list(itertools.pairwise([0, *bounds, size]))

@@ -99,6 +99,7 @@ class Step:
     gx: Value | None = None
     gstate: list[Value | None] = field(default_factory=list)
     gcaptured: list[Value | None] = field(default_factory=list)
+    structure: Any = None  # before it is rewritten
 
     def let_go(self) -> None:
         """Lets go of what was captured, and of the cycles of values and their makers.
