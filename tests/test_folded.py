@@ -21,6 +21,7 @@ from recurrent_kinds import KINDS, leaf, made, parts, random_state, whole
 import tinygrad_rnn as tg
 from tinygrad_rnn.core.graph import Node, Output
 from tinygrad_rnn.nn import functional as F
+from tinygrad_rnn.rnn import loop
 from tinygrad_rnn.rnn.program import folded
 
 T, N, I, H = 7, 3, 2, 5  # noqa: E741
@@ -1341,3 +1342,16 @@ def test_a_value_that_changes_from_call_to_call_does_not_fill_the_programs(
         cell = partial(lambda x, h, factor: base(x, h) * factor, factor=factor)
         assert_like_steps(partial(tg.rnn.scan, cell, x, h), [x, h, WEIGHT_HH])
     assert len(folded._programs) <= 3
+
+
+# Long sequences: several nodes, one after the other
+
+
+@pytest.mark.parametrize("kind", ["RNN-tanh", "LSTM", "GRU-reset-first", "LayerNorm"])
+@pytest.mark.parametrize("options", [{}, {"lengths": [3, 0, T]}])
+def test_several_stretches_are_one(kind: str, options: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(loop, "_FEWEST_AT_ONCE", 2)
+    layer = made(kind, I, H, num_layers=2, bidirectional=True)
+    results = assert_layer(layer, (T, N, I), **options)
+    assert operations(*results).count("scan") == 4 * 4  # of 7 steps two at a time

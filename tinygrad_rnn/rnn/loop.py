@@ -19,6 +19,9 @@ from .program.folded import fold as folded_scan
 from .protocol import advance, for_sequence, initial_state, output_of
 from .states import map_parts, part_names, parts_of
 
+_BYTES_AT_ONCE = 1 << 21  # of the largest array that a program makes for all its steps
+_FEWEST_AT_ONCE = 16
+
 
 def scan(
     cell: Callable[[Any, Any], Any],
@@ -120,9 +123,7 @@ def _stretch(
 ) -> tuple[Any, Any]:
     """The steps of one stretch: their outputs, stacked, and the state after them."""
     if len(steps) >= fewest:  # for less, a program isn't worth looking for
-        here = None if real is None else real[steps.start : steps.stop]
-        rest = steps, reverse, real
-        folded = folded_scan(cell, xs, state, reverse, here, _unrolled, rest, trusted)
+        folded = _folded(cell, xs, state, steps, reverse, real, trusted)
         if folded is not None:
             return folded
     bare = on_arrays(cell)
@@ -131,6 +132,41 @@ def _stretch(
     values = map_parts(lambda part: part.data, state)
     ys, final = _unrolled(bare, xs.data, values, steps, reverse, real)
     return as_tensor(ys), map_parts(as_tensor, final)
+
+
+def _folded(
+    cell: Any,
+    xs: Any,
+    state: Any,
+    steps: range,
+    reverse: bool,
+    real: np.ndarray | None,
+    trusted: bool,
+) -> tuple[Any, Any] | None:
+    """The steps by their program, so many at once as memory near the processor holds."""
+    outputs: list[Any] = []
+    starts = range(steps.start, steps.stop, _at_once(xs, state))
+    for start in reversed(starts) if reverse else starts:
+        some = range(start, min(start + starts.step, steps.stop))
+        part = xs if len(some) == len(steps) else xs[some.start - steps.start :][: len(some)]
+        here = None if real is None else real[some.start : some.stop]
+        rest = some, reverse, real
+        done = folded_scan(cell, part, state, reverse, here, _unrolled, rest, trusted)
+        if done is None:
+            if not outputs:
+                return None
+            done = _unrolled(cell, part, state, some, reverse, real)
+        ys, state = done
+        outputs.append(ys)
+    if len(outputs) == 1:
+        return outputs[0], state
+    return concatenate(outputs[::-1] if reverse else outputs), state
+
+
+def _at_once(xs: Any, state: Any) -> int:
+    """How many steps a program runs at once: what it makes for all of them should stay small."""
+    per_step = sum(4 * np.size(part) * xs.dtype.itemsize for part in parts_of(state))
+    return max(_FEWEST_AT_ONCE, _BYTES_AT_ONCE // max(per_step, 1))
 
 
 def _unrolled(
