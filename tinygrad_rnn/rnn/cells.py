@@ -20,7 +20,7 @@ from ..core.random import generator
 from ..module import Module, Parameter, floating
 from ..ops import linear, split
 from ..tensor import Tensor, named
-from .states import LSTMState, is_tuple, like, map_parts, part_names, parts_of
+from .states import LSTMState, is_tuple, like, map_parts, part_names, parts_of, same_parts
 
 Activation = str | Callable[[Any], Any]
 
@@ -231,7 +231,7 @@ def twin(cell: Any) -> Any:
 
 def check_structure(state: Any, model: Any, module: Module) -> None:
     """Raises unless a state is one array, or has the parts, as `model` does."""
-    if is_tuple(state) == is_tuple(model) and len(parts_of(state)) == len(parts_of(model)):
+    if same_parts(state, model):
         return
     wanted = "one array"
     if is_tuple(model):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..module import Module
 from .cells import Cell
-from .states import is_tuple, parts_of
+from .states import is_tuple, parts_of, same_parts
 
 
 def advance(cell: Any, x: Any, state: Any) -> Any:
@@ -23,7 +23,7 @@ def advance(cell: Any, x: Any, state: Any) -> Any:
         new = cell.forward(x, state) if isinstance(cell, Module) else cell(x, state)
     if new is None:
         raise TypeError(f"the cell {cell!r:.60} returned None; it must return its new state")
-    if is_tuple(new) != is_tuple(state) or len(parts_of(new)) != len(parts_of(state)):
+    if not same_parts(new, state):
         raise TypeError(
             f"the cell {cell!r:.60} was given a state of {_described(state)}, and returned "
             f"{_described(new)}; the new state must have the same parts"

@@ -28,6 +28,11 @@ def parts_of(state: Any) -> Sequence[Any]:
     return state if is_tuple(state) else (state,)
 
 
+def same_parts(state: Any, model: Any) -> bool:
+    """Whether both are one array, or have as many parts."""
+    return is_tuple(state) == is_tuple(model) and len(parts_of(state)) == len(parts_of(model))
+
+
 def like(model: Any, parts: Sequence[Any]) -> Any:
     """`parts` as a state of the same kind as `model`."""
     if not is_tuple(model):

@@ -12,7 +12,7 @@ from .cells import Cell
 from .loop import arrays_suffice
 from .program.single import single_step
 from .protocol import output_of
-from .states import is_tuple, like, parts_of
+from .states import like, parts_of, same_parts
 
 
 def step_on_arrays(layer: Any, x: Any, state: Any) -> tuple[Tensor, Any] | None:
@@ -85,7 +85,7 @@ def _fits(layer: Any, x: Any, state: Any, parts: list[Any]) -> bool:
     sizes = parts_of(model)
     if type(x) is not np.ndarray or x.dtype != dtype or x.ndim not in (1, 2):
         return False
-    if is_tuple(state) != is_tuple(model) or len(parts) != len(sizes):
+    if not same_parts(state, model):
         return False
     lead = (len(layer._cells), *x.shape[:-1])
     return x.shape[-1] == layer.input_size and all(

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...core.context import Context, current, within
-from ...core.graph import Constant
+from ...core.graph import Node, Output
 from ...core.primitive import Primitive, is_tensor, numpy_functions
 from ...tensor import Tensor
 from ..protocol import advance, output_of
@@ -219,7 +219,7 @@ def _structure(step: Step) -> Any:
         return number(value), value.shape, value.dtype.char, value.name
 
     parts: list[Any] = [described(v) for v in (step.x, *step.state)]
-    parts += [(*described(v), _wants_gradient(record)) for v, record, _ in step.captured]
+    parts += [(*described(v), wants_gradient(record)) for v, record, _ in step.captured]
     for instruction in step.code:
         arguments = tuple([_plain(a, number) for a in instruction.arguments])
         results = tuple([described(v) for v in instruction.results])
@@ -243,7 +243,6 @@ def _plain(argument: Any, number: Any) -> Any:
     return type(argument), argument
 
 
-def _wants_gradient(record: Any) -> bool:
-    if is_tensor(record):
-        return bool(record.requires_grad)
-    return type(record) is not Constant
+def wants_gradient(x: Any) -> bool:
+    """Whether a Tensor, an array or a record of a graph has a gradient."""
+    return bool(x.requires_grad) if is_tensor(x) else isinstance(x, (Node, Output))

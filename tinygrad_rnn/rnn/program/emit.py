@@ -29,6 +29,9 @@ _RESERVED = (
 )
 
 
+_X_FEATURES_FIRST = "x_all = x.transpose(0, 2, 1)"
+
+
 class Names:
     """A name for each value, its own as far as it can be had."""
 
@@ -116,7 +119,6 @@ class Emitter:
         self.forward_plan = self._schedule(code, [step.x], step.state, step.new, set())
         self.made = {result for i in code for result in i.results}
         self.views = {r: i for i in code if is_view(i) for r in i.results}
-        self.columns: set[Value] = set()
         written_by = [i for i in self.forward_plan.loop if not is_view(i)]
         if len(set(step.new)) < len(step.new) or any(
             not any(value in i.results for i in written_by) for value in step.new
@@ -191,7 +193,6 @@ class Emitter:
         name = self.names.of(value)
         if len(value.shape) != 1:
             return name
-        self.columns.add(value)
         return f"{name}[:, None]"
 
     def root(self, value: Value) -> Value:
@@ -207,7 +208,7 @@ class Emitter:
         step, names, body = self.step, self.names, Function()
         plan = self.forward_plan
         saved = self.saved() if keep else set()
-        body.before += ["T, N = x.shape[:2]", *self._preparation(), *self._x_first(body)]
+        body.before += ["T, N = x.shape[:2]", *self._preparation(), _X_FEATURES_FIRST]
         body.before += self._constant_lines(plan.constant)
         taken = self._taken(plan, saved)
         for instruction in plan.before:
@@ -286,10 +287,6 @@ class Emitter:
         if axis == 1:
             return f":, {index}", factor
         return index, f"{factor}[:, None]" if len(weight.shape) == 2 else factor
-
-    def _x_first(self, body: Function) -> list[str]:
-        """x with features first, if an instruction reads it so."""
-        return ["x_all = x.transpose(0, 2, 1)"]
 
     def _constant_lines(self, code: list[Instruction]) -> list[str]:
         lines = []
@@ -457,7 +454,7 @@ class Emitter:
         plan = self._schedule(step.backward, varying, step.gnew, step.gstate, late | turned)
         kept = self._in_order(self.saved())
         body.before.append(f"({', '.join(self.of_all(v) for v in kept)},) = saved")
-        body.before += ["T, N = x.shape[:2]", *self._preparation(), "x_all = x.transpose(0, 2, 1)"]
+        body.before += ["T, N = x.shape[:2]", *self._preparation(), _X_FEATURES_FIRST]
         if self.masked:
             body.before.append("gy = np.where(real[..., None], gy, 0)")
             body.before.append("real_all = real[:, None].astype(x.dtype)")
@@ -779,6 +776,3 @@ def _repeated(scale: np.ndarray) -> str:
     values = ", ".join(repr(float(run[0])) for run in runs)
     lengths = ", ".join(str(len(run)) for run in runs)
     return f"np.repeat([{values}], [{lengths}]).astype(np.{scale.dtype.name})"
-
-
-__all__ = ["Emitter", "uses"]

@@ -25,7 +25,7 @@ from ...core.random import noted
 from ...module import Module
 from ..cells import Cell
 from ..states import like, map_parts, parts_of
-from .capture import capture, structure
+from .capture import capture, structure, wants_gradient
 from .differentiate import differentiate
 from .emit import Emitter
 from .notation import NotWritable
@@ -248,7 +248,7 @@ def _captured_names(cell: Any, xs: Any, state: Any) -> list[str] | None:
 
 def _wanted(tensors: Sequence[Any]) -> list[bool]:
     recording = current().recording
-    return [recording and _wants_gradient(tensor) for tensor in tensors]
+    return [recording and wants_gradient(tensor) for tensor in tensors]
 
 
 def _array(x: Any) -> np.ndarray:
@@ -257,10 +257,6 @@ def _array(x: Any) -> np.ndarray:
 
 def _record_of(x: Any) -> Any:
     return x if isinstance(x, (Node, Output)) else _record(x)
-
-
-def _wants_gradient(x: Any) -> bool:
-    return bool(x.requires_grad) if is_tensor(x) else isinstance(x, (Node, Output))
 
 
 def _written_down(cell: Any, xs: Any, state: Any) -> Step | None:

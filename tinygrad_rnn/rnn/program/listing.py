@@ -16,8 +16,8 @@ from ..cells import check_count
 from ..layers import Recurrent
 from ..protocol import for_sequence, initial_state
 from ..states import like, parts_of
-from .capture import Untraceable, capture
-from .folded import Attributes, Program, _wants_gradient, _written_down
+from .capture import Untraceable, capture, wants_gradient
+from .folded import Attributes, Program, _written_down
 from .notation import NotWritable
 from .steps import Step, Value
 
@@ -193,7 +193,7 @@ def _program(
     for value, _, array in step.captured:
         value.name = names.get(id(array), value.name)
     captured = list(step.captured)
-    wants = [_wants_gradient(record) for _, record, _ in captured]
+    wants = [wants_gradient(record) for _, record, _ in captured]
     wanted = [gradients] * (1 + len(step.state)) + [gradients and want for want in wants]
     try:
         return step, captured, Program(step, wanted, masked, reverse)
