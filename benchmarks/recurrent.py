@@ -38,7 +38,7 @@ import numpy as np
 from numpy_lstm import NumpyLSTM
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.rnn.program import folded
+from tinygrad_rnn.rnn.program import finding
 
 SIZES = ["50,1,32,32", "50,16,32,32", "100,32,64,128", "100,32,128,256", "35,20,650,650"]
 SIZES += ["100,64,512,512", "784,128,1,128"]
@@ -233,7 +233,7 @@ PEERS: dict[str, Callable[[Problem], Run | None]] = {
 
 def runs_of(problem: Problem, peers: list[str]) -> tuple[dict[str, Run], float]:
     """What to measure, after a check that all give the same, and the seconds of our first call."""
-    folded._programs.clear()
+    finding._programs.clear()
     runs = {name: run for name in peers if (run := PEERS[name](problem)) is not None}
     began = time.perf_counter()
     expected = runs["ours"]()
@@ -263,8 +263,8 @@ def times(runs: dict[str, Run]) -> dict[str, list[float]]:
 
 def lookup(run: Run) -> tuple[float, float]:
     """Seconds of a call before its program runs: to capture the step, and to find the program."""
-    spent: dict[str, list[float]] = {"_written_down": [], "_program": []}
-    originals = {name: getattr(folded, name) for name in spent}
+    spent: dict[str, list[float]] = {"written_down": [], "_program": []}
+    originals = {name: getattr(finding, name) for name in spent}
 
     def timed(name: str) -> Any:
         def call(*arguments: Any) -> Any:
@@ -277,12 +277,12 @@ def lookup(run: Run) -> tuple[float, float]:
 
     try:
         for name in spent:
-            setattr(folded, name, timed(name))
+            setattr(finding, name, timed(name))
         for _ in range(5):
             run()
     finally:
         for name, original in originals.items():
-            setattr(folded, name, original)
+            setattr(finding, name, original)
     captured, looked_up = (statistics.median(s) if s else 0.0 for s in spent.values())
     return captured, looked_up
 
@@ -305,7 +305,7 @@ def measure(layer: str, text: str, train: bool, peers: list[str]) -> dict[str, f
         f"{layer:9}{text:16}{'train' if train else 'infer':6}"
         f"{1e3 * statistics.median(seconds['ours']):10.2f}{columns}"
         f"{1e3 * first:9.1f}{1e3 * captured:9.2f}{1e3 * looked_up:9.2f}"
-        + ("  op by op" if None in folded._programs.values() else ""),
+        + ("  op by op" if None in finding._programs.values() else ""),
         flush=True,
     )
     return ratios

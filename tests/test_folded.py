@@ -22,7 +22,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.core.graph import Node, Output
 from tinygrad_rnn.nn import functional as F
 from tinygrad_rnn.rnn import loop
-from tinygrad_rnn.rnn.program import folded
+from tinygrad_rnn.rnn.program import finding
 
 T, N, I, H = 7, 3, 2, 5  # noqa: E741
 # Not written as a program: an activation without a notation, cells from elsewhere unless asked.
@@ -1191,7 +1191,7 @@ def test_threads_that_train_different_layers(rng: np.random.Generator):
 
     together: dict[int, Any] = {}
     alone: dict[int, Any] = {}
-    folded._programs.clear()
+    finding._programs.clear()
     threads = [threading.Thread(target=trained, args=(k, together, True)) for k in range(4)]
     for thread in threads:
         thread.start()
@@ -1325,23 +1325,23 @@ def test_programs_keep_no_arrays(rng: np.random.Generator):
 
 
 def test_there_are_only_so_many_programs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folded, "_MOST_PROGRAMS", 3)
-    folded._programs.clear()
+    monkeypatch.setattr(finding, "_MOST_PROGRAMS", 3)
+    finding._programs.clear()
     for hidden in (2, 3, 4, 5, 6, 2):
         assert_layer(made("RNN-tanh", I, hidden), (3, N, I))
-        assert len(folded._programs) <= 3
-    assert len(folded._programs) == 3
+        assert len(finding._programs) <= 3
+    assert len(finding._programs) == 3
 
 
 def test_a_value_that_changes_from_call_to_call_does_not_fill_the_programs(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ):
-    monkeypatch.setattr(folded, "_MOST_PROGRAMS", 3)
+    monkeypatch.setattr(finding, "_MOST_PROGRAMS", 3)
     x, h = leaf(rng.normal(size=(T, N, I))), leaf(rng.normal(size=(N, H)))
     for factor in np.linspace(0, 1, 7).tolist():
         cell = partial(lambda x, h, factor: base(x, h) * factor, factor=factor)
         assert_like_steps(partial(tg.rnn.scan, cell, x, h), [x, h, WEIGHT_HH])
-    assert len(folded._programs) <= 3
+    assert len(finding._programs) <= 3
 
 
 # Long sequences: several nodes, one after the other

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import dis
 import functools
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FunctionType
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 
@@ -19,26 +14,14 @@ from ...core import engine
 from ...core.compiled import Plan
 from ...core.context import Context, current, within
 from ...core.errors import GraphError
-from ...core.graph import Constant, Node, Output, leads_to, next_serial
-from ...core.primitive import _record, is_tensor, wrap
-from ...core.random import noted
-from ...module import Module
+from ...core.graph import Node, Output, leads_to, next_serial
+from ...core.primitive import is_tensor, wrap
 from ..cells import Cell
 from ..states import like, map_parts, parts_of
-from .capture import capture, structure, wants_gradient
-from .differentiate import differentiate
-from .emit import Emitter
-from .notation import NotWritable
-from .rewrite import Factored, early_bias, early_terms, joint_slices, shared_activation
-from .steps import Step, Value
-
-_MOST_PROGRAMS = 256
+from .finding import is_own, of_any_cell, of_own_cell, record_of
+from .functions import Program
 
 _unrolled: ContextVar[bool] = ContextVar("tinygrad_rnn.unrolled", default=False)
-_programs: OrderedDict[Any, Program | None] = OrderedDict()
-_lock = threading.Lock()
-# The structures of steps that a cell has repeated.
-_twice: WeakKeyDictionary[Any, set[int]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -57,59 +40,6 @@ def unrolled() -> Iterator[None]:
         yield
     finally:
         _unrolled.reset(token)
-
-
-class Program:
-    """The forward and backward functions of a step, and their source.
-
-    Args:
-        step: as it was written down.
-        wanted: whether a gradient is wanted for x, each part of the state, each captured array.
-        masked, reverse: see `Emitter`.
-    """
-
-    def __init__(self, step: Step, wanted: Sequence[bool], masked: bool, reverse: bool) -> None:
-        originals = [value for value, *_ in step.captured]
-        joint_slices(step)
-        prepared = shared_activation(step)
-        early_terms(step)
-        early_bias(step)
-        made = {original: value for value, original, *_ in prepared}
-        step.captured = [(made.get(v, v), r, a) for v, r, a in step.captured]
-        self.differentiable = any(wanted)
-        if self.differentiable:
-            values = [step.x, *step.state, *(v for v, *_ in step.captured)]
-            asked = {v for v, want in zip(values, wanted, strict=True) if want}
-            differentiate(step, asked.union(step.state))  # through the state they reach each step
-            Factored(step)
-        emitter = Emitter(step, prepared, masked, reverse)
-        self.source = emitter.forward(keep=self.differentiable)
-        once = emitter.once()
-        results: list[Value] = []
-        if self.differentiable:
-            backward, results = emitter.backward()
-            self.source += "\n\n\n" + backward
-        self.places = [originals.index(value) for value in results]
-        self.y_size = step.y.shape[-1]
-        space: dict[str, Any] = {"np": np}
-        if once:
-            self.source = "\n".join(once) + "\n\n\n" + self.source
-        exec(compile(self.source, "<program of a recurrent step>", "exec"), space)
-        for function in (space["forward"], space.get("backward", _no_backward)):
-            _check_names(function, space)
-        self.forward: Callable[..., Any] = space["forward"]
-        self.backward: Callable[..., Any] = space.get("backward", _no_backward)
-
-
-def _check_names(function: Any, space: dict[str, Any]) -> None:
-    """Raises if a function uses a name that nothing defines."""
-    asked = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
-    if unknown := asked - {*space, "zip", "range", "bool", "GraphError"}:
-        raise NotWritable(f"the program would use {sorted(unknown)}, which nothing defines")
-
-
-def _no_backward(*args: Any) -> Any:
-    raise GraphError("this program was made without gradients")
 
 
 def fold(
@@ -133,13 +63,13 @@ def fold(
     """
     context = current()
     looked_at = context.anomaly or context.record is not None or context.tracer is not None
-    if _unrolled.get() or looked_at or xs.dtype.kind != "f" or not (trusted or _is_own(cell)):
+    if _unrolled.get() or looked_at or xs.dtype.kind != "f" or not (trusted or is_own(cell)):
         return None
     parts = parts_of(state)
     if xs.ndim != 3 or not xs.size or not all(hasattr(part, "dtype") for part in parts):
         return None
     way = real is not None, reverse
-    found = _of_own_cell(cell, xs, state, way) or _of_any_cell(cell, xs, state, way)
+    found = of_own_cell(cell, xs, state, way) or of_any_cell(cell, xs, state, way)
     if found is None:
         return None
     program, tensors, arrays, wanted = found
@@ -152,7 +82,7 @@ def fold(
     if not any(wanted):
         return wrap(y), like(state, [wrap(part) for part in finals])
     operation = _Scan(program, wanted, mask, cell, state, unroll, rest)
-    records = [_record_of(t) for t in tensors]
+    records = [record_of(t) for t in tensors]
     results = (y, *finals)
     node = Node(
         operation,
@@ -165,188 +95,6 @@ def fold(
     )
     made = [wrap(p, Output(node, i, p.shape, p.dtype)) for i, p in enumerate(results)]
     return made[0], like(state, made[1:])
-
-
-def _is_own(cell: Any) -> bool:
-    """Whether a cell, and all wrappers around it, are the library's, functions among them too."""
-    package = __name__.partition(".")[0]
-    while type(cell).__module__.startswith(f"{package}.") and isinstance(cell, Cell):
-        if any(type(value) is FunctionType for value in vars(cell).values()):
-            return False
-        if "cell" not in vars(cell):
-            return True
-        cell = vars(cell)["cell"]
-    return False
-
-
-class _Found(NamedTuple):
-    """A program, with what it runs on: x, the parts of the state, and what the cell captured."""
-
-    program: Program
-    tensors: list[Any]
-    arrays: list[np.ndarray]
-    wanted: list[bool]
-
-
-def _of_any_cell(cell: Any, xs: Any, state: Any, way: tuple[bool, bool]) -> _Found | None:
-    """The program of a cell, written down anew: nothing that it reads can be out of date."""
-    step = _written_down(cell, xs, state)
-    if step is None:
-        return None
-    tensors = [xs, *parts_of(state), *(record for _, record, _ in step.captured)]
-    arrays = [*map(_array, tensors[: -len(step.captured) or None])]
-    arrays += [array for *_, array in step.captured]
-    wanted = _wanted(tensors)
-    # Plain arrays stay plain.
-    mixed = any(is_tensor(t) or isinstance(t, (Node, Output)) for t in tensors)
-    program = _program(step, wanted, *way) if mixed else None
-    step.let_go()
-    return None if program is None else _Found(program, tensors, arrays, wanted)
-
-
-def _of_own_cell(cell: Any, xs: Any, state: Any, way: tuple[bool, bool]) -> _Found | None:
-    """The program of a cell of the library, whose step depends on its attributes alone.
-
-    It is kept with the cell's twin, which is another one as soon as an attribute is.
-    """
-    if not isinstance(cell, Cell) or hasattr(cell, "for_sequence"):
-        return None
-    twin = cell.on_arrays()
-    if twin is None:
-        return None
-    known = vars(twin).setdefault("folded", {})
-    parts = parts_of(state)
-    key = xs.shape[1:], xs.dtype, tuple([(part.shape, part.dtype) for part in parts])
-    if key not in known:
-        known[key] = _captured_names(cell, xs, state)
-    names = known[key]
-    if names is None:
-        return None
-    own = vars(cell)
-    tensors = [xs, *parts, *[own[name] for name in names]]
-    wanted = _wanted(tensors)
-    exact = key, tuple(wanted), way
-    if exact not in known:
-        step = capture(cell, xs[0], state)
-        known[exact] = _program(step, wanted, *way)
-        step.let_go()
-    program = known[exact]
-    return None if program is None else _Found(program, tensors, [*map(_array, tensors)], wanted)
-
-
-def _captured_names(cell: Any, xs: Any, state: Any) -> list[str] | None:
-    """The attributes that a cell's step captures, in order; None if there is anything else."""
-    step = _written_down(cell, xs, state)
-    if step is None:
-        return None
-    records = [record for _, record, _ in step.captured]
-    step.let_go()
-    named = {id(_record_of(v)): name for name, v in vars(cell).items() if is_tensor(v)}
-    names = [named.get(id(_record_of(record))) for record in records]
-    return None if None in names else names  # type: ignore[return-value]
-
-
-def _wanted(tensors: Sequence[Any]) -> list[bool]:
-    recording = current().recording
-    return [recording and wants_gradient(tensor) for tensor in tensors]
-
-
-def _array(x: Any) -> np.ndarray:
-    return x._data if is_tensor(x) else x
-
-
-def _record_of(x: Any) -> Any:
-    return x if isinstance(x, (Node, Output)) else _record(x)
-
-
-def _written_down(cell: Any, xs: Any, state: Any) -> Step | None:
-    """One step, if two are the same in all but the arrays, and change nothing else; else None."""
-    first = second = None
-    attributes = Attributes(cell)
-    # What is really wrong shows when the steps are carried out.
-    with noted() as draws, suppress(Exception):
-        first = capture(cell, xs[0], state)
-        if not _seen_twice(cell, first):
-            second = capture(cell, xs[-1], state)
-    untouched = attributes.restore()
-    if draws.states:  # random numbers, which differ from step to step
-        for bits, before in draws.states.items():
-            bits.state = before
-        return None
-    same = first is not None and second is None and untouched and _seen_twice(cell, first)
-    if first is not None and second is not None and untouched:
-        pairs = zip(first.captured, second.captured, strict=False)
-        same = structure(first) == structure(second) and all(_same(a, b) for a, b in pairs)
-        if same:
-            with suppress(TypeError):  # not every callable can be referred to weakly
-                _twice.setdefault(cell, set()).add(hash(structure(first)))
-    for step in (second, None if same else first):
-        if step is not None:
-            step.let_go()
-    return first if same else None
-
-
-def _seen_twice(cell: Any, step: Step) -> bool:
-    """Whether this cell has been seen to repeat this very step, and captures Tensors alone."""
-    if any(isinstance(record, Constant) for _, record, _ in step.captured):
-        return False
-    try:
-        return hash(structure(step)) in _twice.get(cell, ())
-    except TypeError:
-        return False
-
-
-def _same(a: tuple[Value, Any, np.ndarray], b: tuple[Value, Any, np.ndarray]) -> bool:
-    """Whether two steps captured the same, or a constant made anew with the same values."""
-    constant = isinstance(a[1], Constant) and isinstance(b[1], Constant)
-    return a[2] is b[2] or (constant and np.array_equal(a[2], b[2]))
-
-
-class Attributes:
-    """What a cell's modules hold, to notice and to undo that a step changes it."""
-
-    def __init__(self, cell: Any) -> None:
-        modules = cell.modules() if isinstance(cell, Module) else [cell]
-        self._before = [
-            (space, dict(space), {k: v.copy() for k, v in space.items() if type(v) in (list, dict)})
-            for space in (getattr(module, "__dict__", {}) for module in modules)
-        ]
-
-    def restore(self) -> bool:
-        """Puts everything back; whether there was nothing to put back."""
-        untouched = True
-        for space, before, containers in self._before:
-            if space.keys() != before.keys() or any(space[k] is not before[k] for k in before):
-                untouched = False
-                space.clear()
-                space.update(before)
-            for name, contents in containers.items():
-                if len(space[name]) != len(contents):
-                    untouched = False
-                    _refill(space[name], contents)
-        return untouched
-
-
-def _refill(container: Any, contents: Any) -> None:
-    container.clear()
-    container.update(contents) if isinstance(contents, dict) else container.extend(contents)
-
-
-def _program(step: Step, wanted: Sequence[bool], masked: bool, reverse: bool) -> Program | None:
-    key = structure(step), tuple(wanted), masked, reverse
-    with _lock:
-        if key in _programs:
-            _programs.move_to_end(key)
-            return _programs[key]
-    try:
-        made: Program | None = Program(step, wanted, masked, reverse)
-    except Exception:  # step by step it is right in any case
-        made = None
-    with _lock:
-        _programs[key] = made
-        while len(_programs) > _MOST_PROGRAMS:
-            _programs.popitem(last=False)
-    return made
 
 
 class _Scan:

@@ -17,9 +17,11 @@ from ..layers import Recurrent
 from ..protocol import for_sequence, initial_state
 from ..states import like, parts_of
 from .capture import Untraceable, capture, wants_gradient
-from .folded import Attributes, Program, _written_down
+from .finding import written_down
+from .functions import Program
 from .notation import NotWritable
 from .steps import Step, Value
+from .untouched import Attributes
 
 
 def program(
@@ -187,7 +189,7 @@ def _program(
         drawn = for_sequence(cell, state)
     for bits, before in draws.states.items():
         bits.state = before
-    step = _written_down(drawn, [x, x], state)
+    step = written_down(drawn, [x, x], state)
     if step is None:
         raise ValueError(f"rnn.program: {_title(cell)} has no program: {_reason(drawn, x, state)}")
     for value, _, array in step.captured:
