@@ -1340,6 +1340,7 @@ def test_own_cell_equals_each_sequence_alone(make, rng):
         assert_close(state[:, n], last.data, 1e-14)
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_rnn.errors.NotFoldedWarning")
 def test_plain_class_as_a_cell(rng):
     made = []
 

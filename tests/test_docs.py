@@ -42,12 +42,23 @@ def test_program_page_runs():
     assert names["penalty"].requires_grad  # type: ignore[attr-defined]
 
 
+def test_inside_page_runs(capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("matplotlib")
+    names: dict[str, object] = {}
+    for block in blocks("inside.md"):
+        exec(compile(block, "inside.md", "exec"), names)
+    assert names["connectivity"].shape == (27, 27)  # type: ignore[attr-defined]
+    (quoted,) = re.findall(r"```text\n(.*?)```", (DOCS / "inside.md").read_text(), re.DOTALL)
+    assert quoted == capsys.readouterr().out, "the summary in docs/inside.md is out of date"
+
+
 def pieces(source: str) -> list[str]:
     """A program as the page quotes it: cut before each function, before its loop and after it."""
     lines = re.split(r"^(?=def |    # )", source, flags=re.MULTILINE)
     functions = [k for k, line in enumerate(lines) if line.startswith("def ")]
     for k in reversed(functions):  # a head and the first part of its body are one piece
-        lines[k : k + 2] = ["".join(lines[k : k + 2])]
+        if lines[k + 1 : k + 2] and lines[k + 1].startswith("    #"):
+            lines[k : k + 2] = ["".join(lines[k : k + 2])]
     return [line.rstrip("\n") + "\n" for line in lines if line.strip()]
 
 

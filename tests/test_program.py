@@ -206,9 +206,9 @@ def test_source_has_the_names_of_the_cell():
     tree = ast.parse(listing.source)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert used >= {"i", "f", "g", "o", "c", "h", "x"}
-    assert used >= {"weight_ih_l0", "weight_hh_l0", "g_weight_hh_l0", "g_bias_ih_l0"}
+    assert used >= {"weight_ih_l0", "weight_hh_l0", "g_weight_hh_l0_gates", "g_bias_ih_l0_gates"}
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    assert functions == ["forward", "backward"]
+    assert functions == ["prepare", "forward", "backward", "gradients"]
     assert "# step by step, from the last to the first" in listing.source
     assert str(listing) == listing.source
     assert repr(listing).startswith("<program of LSTMCell of LSTM")
@@ -267,16 +267,18 @@ def test_listing_does_not_keep_the_layer():
     assert listing.source
 
 
-def test_asking_for_a_program_changes_nothing():
-    layer = tg.rnn.Recurrent(
-        tg.nn.LSTMCell, I, H, wrap=lambda cell: tg.rnn.RecurrentDropout(cell, 0.5), rng=3
-    )
+@pytest.mark.parametrize("wrapper", [tg.rnn.RecurrentDropout, tg.rnn.Zoneout])
+def test_asking_for_a_program_changes_nothing(wrapper: Any):
+    layer = tg.rnn.Recurrent(tg.nn.LSTMCell, I, H, wrap=lambda cell: wrapper(cell, 0.5), rng=3)
     before, state = layer.state_dict(), np.random.get_state()[1].copy()
     tg.manual_seed(1)
     first = np.asarray(tg.nn.functional.dropout(np.ones(20)))
     tg.manual_seed(1)
-    with pytest.raises(ValueError, match="has no program"):
-        tg.rnn.program(layer)
+    if wrapper is tg.rnn.Zoneout:
+        with pytest.raises(ValueError, match="draws random numbers at each step"):
+            tg.rnn.program(layer)
+    else:  # it draws its mask once, for the sequence
+        assert tg.rnn.program(layer).source
     np.testing.assert_array_equal(np.asarray(tg.nn.functional.dropout(np.ones(20))), first)
     assert all(np.array_equal(before[name], array) for name, array in layer.state_dict().items())
     np.testing.assert_array_equal(np.random.get_state()[1], state)

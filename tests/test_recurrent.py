@@ -588,6 +588,7 @@ class DroppingCell(tg.nn.Module):
         return self.drop(h + 1 + 0 * x[..., :1])
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_rnn.errors.NotFoldedWarning")
 def test_eval_reaches_the_cells():
     layer = tg.rnn.Recurrent(DroppingCell, 3, 4)
     assert (layer(X)[0].data == 0).any()

@@ -34,6 +34,10 @@ class UnsupportedOperation(TypeError, NotImplementedError):
     """A NumPy function, or an argument of one, that has no differentiable counterpart here."""
 
 
+class NotFoldedWarning(UserWarning):
+    """A recurrent cell of one's own that runs step by step, and why; once for each cell."""
+
+
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A hint naming the nearest known names, or nothing.
 

@@ -46,7 +46,7 @@ class Recurrent(Module):
         wrap: called with each cell, to put a wrapper around it, such as ``tg.rnn.Residual`` or
             ``lambda cell: tg.rnn.Zoneout(cell, 0.1)``.
         checkpoint_every: recompute stretches of so many steps in the backward pass: see `scan`.
-        fold: run a cell of one's own as a program: see `scan`. The library's cells always do.
+        fold: run cells as programs made from their steps, where that can be: see `scan`.
         rng: generator or seed for the initial values and dropout masks.
         options: further arguments of the cell.
 
@@ -87,7 +87,7 @@ class Recurrent(Module):
         bidirectional: bool = False,
         wrap: Callable[[Any], Any] | None = None,
         checkpoint_every: int | None = None,
-        fold: bool = False,
+        fold: bool = True,
         rng: np.random.Generator | int | None = None,
         **options: Any,
     ) -> None:
@@ -453,7 +453,7 @@ class Recurrent(Module):
             ("dropout", 0.0),
             ("bidirectional", False),
             ("checkpoint_every", None),
-            ("fold", False),
+            ("fold", True),
         ):
             value = getattr(self, name, default)
             if value != default:

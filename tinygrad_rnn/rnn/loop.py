@@ -15,12 +15,12 @@ from ..recomputation import checkpoint
 from ..tensor import Tensor, as_tensor, asarray, named
 from .cells import Cell, check_count
 from .lengths import held, real_steps, select, without_padding
+from .program.finding import Foreign, is_own
 from .program.folded import fold as folded_scan
 from .protocol import advance, for_sequence, initial_state, output_of
 from .states import map_parts, part_names, parts_of
 
-_BYTES_AT_ONCE = 1 << 21  # of the largest array that a program makes for all its steps
-_FEWEST_AT_ONCE = 16
+_FEWEST = 3  # steps that are worth a program
 
 
 def scan(
@@ -32,7 +32,7 @@ def scan(
     lengths: Any = None,
     mask: Any = None,
     checkpoint_every: int | None = None,
-    fold: bool = False,
+    fold: bool = True,
 ) -> tuple[Any, Any]:
     """Runs a cell over a sequence.
 
@@ -50,9 +50,10 @@ def scan(
         mask: (T, N), or (T,) without a batch, True at real steps: as `lengths`, with holes.
         checkpoint_every: keep the states between stretches of so many steps only, and compute what
             is inside once more in the backward pass: less memory, some more time.
-        fold: whether a cell of one's own may run as a program made from its step, as the library's
-            cells do: many times faster. It must then be a function of its arguments, parameters and
-            constants: it is called twice, not T times, and what it does besides is not done.
+        fold: run the cell as a program made from its step, many times faster. To that end it is
+            called twice, not T times, on Tensors without values; whatever it changes then is put
+            back. If it changes, draws or decides anything, it runs step by step, with a
+            `NotFoldedWarning` that says why, once for each cell. False: step by step in any case.
 
     Returns:
         The outputs, (T, ...) in the order of `xs`, and the state after the last step. A step's
@@ -81,10 +82,11 @@ def scan(
         state = initial_state(cell, xs.shape[1:-1], xs.dtype)
     if real is not None:
         xs = without_padding(xs, real)
-    cell = for_sequence(cell, state)
+    drawn = for_sequence(cell, state)
+    running = drawn if not fold or is_own(drawn) else Foreign(drawn, cell)
     if (record := current().record) is not None:
         record.add_loop(current().scope, reverse, real)
-    return _run(cell, xs, state, reverse, real, fold, checkpoint_every)
+    return _run(running, xs, state, reverse, real, fold, checkpoint_every)
 
 
 def _run(
@@ -93,20 +95,20 @@ def _run(
     state: Any,
     reverse: bool,
     real: np.ndarray | None,
-    trusted: bool,
+    fold: bool,
     checkpoint_every: int | None,
 ) -> tuple[Any, Any]:
     """All steps, in stretches that are recomputed if so wanted."""
     total = len(xs)
     if checkpoint_every is None or checkpoint_every >= total or current().record is not None:
-        return _stretch(cell, xs, state, range(total), reverse, real, trusted)
+        return _stretch(cell, xs, state, range(total), reverse, real, fold)
     outputs = []
     starts = range(0, total, checkpoint_every)
     for start in reversed(starts) if reverse else starts:
         steps = range(start, min(start + checkpoint_every, total))
         run = checkpoint(functools.partial(_stretch, fewest=1))
         here = xs[steps.start : steps.stop]
-        ys, state = run(cell, here, state, steps, reverse, real, trusted)
+        ys, state = run(cell, here, state, steps, reverse, real, fold)
         outputs.append(ys)
     return concatenate(outputs[::-1] if reverse else outputs), state
 
@@ -118,14 +120,22 @@ def _stretch(
     steps: range,
     reverse: bool,
     real: np.ndarray | None,
-    trusted: bool,
-    fewest: int = 3,
+    fold: bool,
+    fewest: int = _FEWEST,
 ) -> tuple[Any, Any]:
     """The steps of one stretch: their outputs, stacked, and the state after them."""
-    if len(steps) >= fewest:  # for less, a program isn't worth looking for
-        folded = _folded(cell, xs, state, steps, reverse, real, trusted)
+    if fold and len(steps) >= fewest:  # for less, a program isn't worth looking for
+        here = None if real is None else real[steps.start : steps.stop]
+        rest = steps, reverse, real
+        unroll = _unrolled_later if isinstance(cell, Foreign) else _unrolled
+        folded = folded_scan(cell, xs, state, reverse, here, unroll, rest, True)
         if folded is not None:
             return folded
+    if isinstance(cell, Foreign):
+        done = _unrolled(cell.cell, xs, state, steps, reverse, real)
+        if len(steps) >= _FEWEST:
+            cell.warn()
+        return done
     bare = on_arrays(cell)
     if bare is None:
         return _unrolled(cell, xs, state, steps, reverse, real)
@@ -134,39 +144,12 @@ def _stretch(
     return as_tensor(ys), map_parts(as_tensor, final)
 
 
-def _folded(
-    cell: Any,
-    xs: Any,
-    state: Any,
-    steps: range,
-    reverse: bool,
-    real: np.ndarray | None,
-    trusted: bool,
-) -> tuple[Any, Any] | None:
-    """The steps by their program, so many at once as memory near the processor holds."""
-    outputs: list[Any] = []
-    starts = range(steps.start, steps.stop, _at_once(xs, state))
-    for start in reversed(starts) if reverse else starts:
-        some = range(start, min(start + starts.step, steps.stop))
-        part = xs if len(some) == len(steps) else xs[some.start - steps.start :][: len(some)]
-        here = None if real is None else real[some.start : some.stop]
-        rest = some, reverse, real
-        done = folded_scan(cell, part, state, reverse, here, _unrolled, rest, trusted)
-        if done is None:
-            if not outputs:
-                return None
-            done = _unrolled(cell, part, state, some, reverse, real)
-        ys, state = done
-        outputs.append(ys)
-    if len(outputs) == 1:
-        return outputs[0], state
-    return concatenate(outputs[::-1] if reverse else outputs), state
-
-
-def _at_once(xs: Any, state: Any) -> int:
-    """How many steps a program runs at once: what it makes for all of them should stay small."""
-    per_step = sum(4 * np.size(part) * xs.dtype.itemsize for part in parts_of(state))
-    return max(_FEWEST_AT_ONCE, _BYTES_AT_ONCE // max(per_step, 1))
+def _unrolled_later(
+    cell: Foreign, xs: Any, state: Any, steps: range, reverse: bool, real: np.ndarray | None
+) -> tuple[Any, Any]:
+    """The steps one by one, of a cell that was folded: it must be as it was then."""
+    cell.check(xs, state)
+    return _unrolled(cell.cell, xs, state, steps, reverse, real)
 
 
 def _unrolled(

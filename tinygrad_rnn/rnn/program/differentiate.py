@@ -25,7 +25,7 @@ def differentiate(step: Step, wanted: set[Value]) -> None:
     tracer = Tracer()
     with within(Context(True, now.scope)), np.errstate(all="ignore"):
         # All as if they were wanted: what isn't, nothing will need.
-        tensors = _graph(step, leaves)
+        tensors = as_graph(step, leaves)
     for value, tensor in tensors.items():
         tracer.bind(tensor._data, value)
         if type(tensor._node) in (Node, Output):
@@ -66,14 +66,17 @@ def _skip_copies(step: Step, code: list[Instruction]) -> None:
 
     for instruction in code:
         instruction.arguments = [original(a) for a in instruction.arguments]
-        if instruction.name == "copy":
+        same = instruction.name == "reshape" and (
+            instruction.arguments[0].shape == instruction.results[0].shape
+        )
+        if instruction.name == "copy" or same:
             replaced[instruction.results[0]] = instruction.arguments[0]
     step.gx = original(step.gx)
     step.gstate = [original(g) for g in step.gstate]
     step.gcaptured = [original(g) for g in step.gcaptured]
 
 
-def _graph(step: Step, leaves: dict[Value, Any]) -> dict[Value, Any]:
+def as_graph(step: Step, leaves: dict[Value, Any]) -> dict[Value, Any]:
     """The forward code as Tensors; `leaves` receives those that it begins with."""
     tensors: dict[Value, Any] = {}
 

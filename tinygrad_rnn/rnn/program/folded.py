@@ -20,6 +20,7 @@ from ..cells import Cell
 from ..states import like, map_parts, parts_of
 from .finding import is_own, of_any_cell, of_own_cell, record_of
 from .functions import Program
+from .run import Run
 
 _unrolled: ContextVar[bool] = ContextVar("tinygrad_rnn.unrolled", default=False)
 
@@ -66,35 +67,43 @@ def fold(
     if _unrolled.get() or looked_at or xs.dtype.kind != "f" or not (trusted or is_own(cell)):
         return None
     parts = parts_of(state)
-    if xs.ndim != 3 or not xs.size or not all(hasattr(part, "dtype") for part in parts):
+    if not xs.size or not all(hasattr(part, "dtype") for part in parts):
         return None
     way = real is not None, reverse
     found = of_own_cell(cell, xs, state, way) or of_any_cell(cell, xs, state, way)
     if found is None:
         return None
     program, tensors, arrays, wanted = found
-    count = len(parts)
-    mask = [] if real is None else [np.ascontiguousarray(real)]
+    if real is not None and real.ndim == 2 and not program.of_rows:
+        return None
     with np.errstate(all="ignore"):
-        y, finals, kept = program.forward(
-            *arrays[1 : count + 1], arrays[0], *mask, *arrays[count + 1 :]
-        )
+        run = Run(program, len(parts), real, reverse)
+        y, finals, saved = run.forward(arrays)
     if not any(wanted):
-        return wrap(y), like(state, [wrap(part) for part in finals])
-    operation = _Scan(program, wanted, mask, cell, state, unroll, rest)
+        return wrap(y), _final(program, state, map(wrap, finals))
+    operation = _Scan(run, wanted, cell, state, unroll, rest)
     records = [record_of(t) for t in tensors]
     results = (y, *finals)
     node = Node(
         operation,
         ("program", *records),
-        (list(kept), *arrays),
+        (saved, *arrays),
         operation.plan(),
         tuple([part.shape for part in results]),
         tuple([part.dtype for part in results]),
         context.scope,
     )
-    made = [wrap(p, Output(node, i, p.shape, p.dtype)) for i, p in enumerate(results)]
-    return made[0], like(state, made[1:])
+    made = [
+        wrap(part, Output(node, i, part.shape, part.dtype) if depends else None)
+        for i, (part, depends) in enumerate(zip(results, program.reaches, strict=True))
+    ]
+    return made[0], _final(program, state, made[1:])
+
+
+def _final(program: Program, state: Any, results: Iterable[Any]) -> Any:
+    """The final state; what the cell hands on is what it was given."""
+    parts = zip(parts_of(state), results, program.passes, strict=True)
+    return like(state, [old if passes else new for old, new, passes in parts])
 
 
 class _Scan:
@@ -107,17 +116,15 @@ class _Scan:
 
     def __init__(
         self,
-        program: Program,
+        run: Run,
         wanted: Sequence[bool],
-        mask: list[np.ndarray],
         cell: Any,
         state: Any,
         unroll: Callable[..., Any],
         rest: tuple[Any, ...],
     ) -> None:
-        self.program = program
+        self.run = run
         self.wanted = wanted
-        self.mask = mask
         self.cell = cell
         self.like = map_parts(lambda part: None, state)
         self.unroll = unroll
@@ -157,27 +164,16 @@ class _Scan:
         wanted = [w and (some is None or some[k]) for k, w in enumerate(self.wanted)]
         if any(is_tensor(part) for part in g):
             return self._unfolded(g, saved, arguments[1:], wanted)
-        kept, xs, *rest = saved
-        count = len(parts_of(self.like))
-        states, captured = rest[:count], rest[count:]
-        dtype = xs.dtype
-        shape = (*xs.shape[:2], self.program.y_size)
-        gy = np.zeros(shape, dtype) if g[0] is None else np.asarray(g[0], dtype)
-        last = [
-            np.zeros(s.shape, dtype) if part is None else np.asarray(part, dtype)
-            for part, s in zip(g[1:], states, strict=True)
-        ]
         with np.errstate(all="ignore"):
-            gx, gstates, gcaptured = self.program.backward(
-                gy, *last, kept, xs, *self.mask, *captured
-            )
-        found: list[Any] = [gx, *gstates, *(None for _ in captured)]
-        for place, gradient in zip(self.program.places, gcaptured, strict=True):
-            found[1 + count + place] = gradient
+            found = self.run.backward(g, saved)
+        moving = [
+            on for part, on in zip(g, self.run.program.reaches, strict=True) if part is not None
+        ]
+        reached = frozenset[int]().union(*moving)
         return [
             (argument, gradient)
-            for argument, gradient, want in zip(arguments[1:], found, wanted, strict=True)
-            if want
+            for k, (argument, gradient) in enumerate(zip(arguments[1:], found, strict=True))
+            if wanted[k] and k in reached
         ]
 
     def _unfolded(

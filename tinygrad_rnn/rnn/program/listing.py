@@ -16,6 +16,7 @@ from ..cells import check_count
 from ..layers import Recurrent
 from ..protocol import for_sequence, initial_state
 from ..states import like, parts_of
+from .around import program_of
 from .capture import Untraceable, capture, wants_gradient
 from .finding import written_down
 from .functions import Program
@@ -198,7 +199,7 @@ def _program(
     wants = [wants_gradient(record) for _, record, _ in captured]
     wanted = [gradients] * (1 + len(step.state)) + [gradients and want for want in wants]
     try:
-        return step, captured, Program(step, wanted, masked, reverse)
+        return step, captured, program_of(step, wanted, masked, reverse)
     except (NotWritable, Untraceable) as error:
         raise ValueError(f"rnn.program: {_title(cell)} has no program: {error}") from error
     finally:
@@ -311,7 +312,7 @@ class _Module:
 
     def text(self) -> str:
         source = self.program.source
-        for name in ("forward", "backward"):
+        for name in ("prepare", "forward", "backward", "gradients"):
             source = source.replace(f"def {name}(", f"def _{name}(")
         public = [self._forward()]
         if self.program.differentiable:
@@ -389,7 +390,10 @@ class _Module:
                 '    """Outputs, final state, and what `backward` needs."""',
                 f"    xs, weights{mask} = _checked(params, xs{mask})",
                 '    state = _checked_state(state, xs, "state")',
-                f"    return _forward(*state, xs{given}, *weights)",
+                "    for_forward, *_ = _prepare(*weights)",
+                f"    outputs = np.empty((*xs.shape[:2], {self.program.y_size}), xs.dtype)",
+                f"    final, saved = _forward(*state, xs{given}, for_forward, outputs)",
+                "    return outputs, final, saved",
             ]
         )
 
@@ -407,9 +411,12 @@ class _Module:
                 f"    expected, got = {shape}, grad_outputs.shape",
                 "    if got != expected:",
                 '        raise ValueError(f"grad_outputs: expected {expected}, got {got}")',
-                "    grad_xs, grad_state, found = _backward(",
-                f"        grad_outputs, *grad_state, saved, xs{given}, *weights",
+                "    _, for_backward = _prepare(*weights)",
+                "    grad_xs = np.empty(xs.shape, xs.dtype)",
+                "    grad_state, sums = _backward(",
+                f"        grad_outputs, *grad_state, saved, xs{given}, for_backward, grad_xs",
                 "    )",
+                "    found = _gradients(*sums)",
                 "    names = [",
                 *(f'        "{key}",' for key in keys),
                 "    ]",

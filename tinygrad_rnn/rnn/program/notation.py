@@ -20,6 +20,16 @@ Reference = Callable[[Any], str]
 
 _LAST = (-1, 1, (-1,), (1,))  # the axis of features, as cells name it
 
+# Operations that are written as a call of a function whose source the program shows.
+CALLED = frozenset(
+    {
+        *("silu", "softplus", "logsigmoid", "leaky_relu", "elu", "mish", "gelu", "gelu_tanh"),
+        *("hardswish", "softsign", "hardtanh", "clip", "round", "erf"),
+        *("softmax", "log_softmax"),
+    }
+)
+_OVER_FEATURES = frozenset({"softmax", "log_softmax"})
+
 
 class NotWritable(Exception):
     """An instruction that has no notation here."""
@@ -74,8 +84,18 @@ def is_writable(instruction: Instruction, constants: set[Value]) -> bool:
     if name in ("centred", "inverse_rms", "scaled_to_unit_rms"):
         places = {"centred": 1, "inverse_rms": 1, "scaled_to_unit_rms": 2}
         return arguments[places[name]] in _LAST and not constants.intersection(varying)
-    fitting = all(len(v.shape) < 2 for v in instruction.values() if v in constants)
-    elementwise = instruction.operation in UFUNCS or name in _ELEMENTWISE
+    if name in _OVER_FEATURES:
+        return arguments[1] in _LAST
+    if name == "scatter":
+        _, index, shape = arguments
+        part = _feature_slice(index)
+        return part is not None and part.indices(shape[-1])[:2] != (0, shape[-1])
+    if name == "broadcast_to":
+        return shapes[0][0] == shapes[-1][0]
+    rows = instruction.results[0].shape
+    fixed = [v for v in instruction.values() if v in constants]
+    fitting = all(len(v.shape) < 2 or v.shape == rows for v in fixed)
+    elementwise = instruction.operation in UFUNCS or name in _ELEMENTWISE or name in CALLED
     return is_view(instruction) or (elementwise and fitting)
 
 
@@ -98,6 +118,19 @@ def written(
         return [f"{begin}np.{ufunc.__name__}({', '.join(map(of, arguments))}{end})"]
     if name in _ELEMENTWISE:
         return _ELEMENTWISE[name](arguments, of, begin, end, result)
+    if name in CALLED:
+        begin = f"{result} = " if out is None else f"{out}[...] = "
+        if name in _OVER_FEATURES:
+            return [f"{begin}{name}({of(arguments[0])}, {axis})"]
+        texts = ["None" if a is None else of(a) for a in arguments]
+        return [f"{begin}{name}({', '.join(texts)})"]
+    if name == "scatter":
+        return _scattered(arguments, of, out, result, features_first)
+    if name == "broadcast_to":
+        g, shape = of(arguments[0]), arguments[1]
+        if out is not None:
+            return [f"np.copyto({out}, {g})"]
+        return [f"{result} = np.repeat({g}, {shape[-1]} // {g}.shape[{axis}], axis={axis})"]
     if name in ("linear", "matmul"):
         transposed = ".T" if (name == "linear") != features_first else ""
         weight, x = of(arguments[1]) + transposed, of(arguments[0])
@@ -111,6 +144,25 @@ def written(
     if name in ("sum", "mean"):
         return [f"{begin}np.{name}({of(arguments[0])}, axis={axis}, keepdims=True{end})"]
     raise NotWritable(f"{name} has no notation")
+
+
+def _scattered(
+    arguments: Any, of: Reference, out: str | None, result: str, features_first: bool
+) -> list[str]:
+    """Some features, and zeros where the others are."""
+    g, index, shape = of(arguments[0]), arguments[1], arguments[2]
+    part = _feature_slice(index)
+    assert part is not None
+    start, stop, _ = part.indices(shape[-1])
+    end = ", :" if features_first else ""
+    where = f"{result}[..., {start}:{stop}{end}] = {g}"
+    if out is not None:
+        return [f"{out}[...] = 0", where]
+    if features_first:
+        size = f"(*{g}.shape[:-2], {shape[-1]}, {g}.shape[-1])"
+    else:
+        size = f"(*{g}.shape[:-1], {shape[-1]})"
+    return [f"{result} = np.zeros({size}, {g}.dtype)", where]
 
 
 def _sigmoid(arguments: Any, of: Reference, begin: str, end: str, result: str) -> list[str]:

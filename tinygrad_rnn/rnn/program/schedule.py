@@ -47,10 +47,13 @@ def schedule(
         code,
         [r for i in code for r in i.results if r in changing and not liftable(i)],
     )
+    handed = {value for value in carried if value is not None}
     needed = {value for value in results if value is not None}
     for instruction in reversed(code):
         in_loop = any(r in late or r in stuck for r in instruction.results)
         must = any(r in needed for r in instruction.results)
+        # What is handed on is there in the loop alone.
+        must = must or (liftable(instruction) and any(v in handed for v in instruction.values()))
         if in_loop and (must or not liftable(instruction)):
             needed.update(instruction.values())
             needed.update(instruction.results)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .capture import UFUNCS, Untraceable, capture
-from .emit import Names
+from .gates import scaled_activation
+from .names import Names
 from .notation import NotWritable, is_view, number, view_edges, written
-from .rewrite import scaled_activation
 from .steps import Instruction, Step, Value, leading_to
 
 _WITHOUT_LAYOUT = frozenset({"linear", "matmul", "concatenate", "sigmoid", "relu"})

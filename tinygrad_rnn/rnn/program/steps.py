@@ -112,6 +112,26 @@ class Step:
         self.captured = []
 
 
+def copy_of(step: Step) -> Step:
+    """A step that can be rewritten without a trace in the one it was."""
+    copies: dict[Value, Value] = {}
+
+    def copied(value: Any) -> Any:
+        if not isinstance(value, Value):
+            return value
+        if value not in copies:
+            copies[value] = Value(value.shape, value.dtype, value.role, value.name)
+        return copies[value]
+
+    x, state = copied(step.x), [copied(value) for value in step.state]
+    captured = [(copied(value), record, array) for value, record, array in step.captured]
+    code = [
+        Instruction(i.operation, [copied(a) for a in i.arguments], [copied(r) for r in i.results])
+        for i in step.code
+    ]
+    return Step(code, x, state, [copied(v) for v in step.new], copied(step.y), captured)
+
+
 def uses(code: Iterable[Instruction]) -> dict[Value, list[Instruction]]:
     """Which instructions use each value."""
     found: dict[Value, list[Instruction]] = {}
