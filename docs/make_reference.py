@@ -19,7 +19,8 @@ from types import ModuleType
 from typing import Any
 
 from tinygrad_rnn import ops
-from tinygrad_rnn.core.primitive import Primitive, numpy_functions, registry
+from tinygrad_rnn.core.primitive import Primitive, numpy_functions
+from tinygrad_rnn.drawing.page.rules import rules_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "operations.md"
@@ -103,7 +104,7 @@ def entry(name: str, operation: Any, module: ModuleType) -> str:
         *paragraphs(inspect.getdoc(operation) or ""),
     ]
     twins = numpy_names(operation)
-    rules = rules_of(primitive_of(name, operation), module)
+    rules = rules_of(primitive_of(name, operation))
     if rules:
         lines.append("```python\n" + "\n".join(rules) + "\n```\n")
     others = [n for n in module.__all__ if getattr(module, n) is operation and n != name]
@@ -143,56 +144,9 @@ def paragraphs(doc: str) -> list[str]:
     return found
 
 
-def primitive_of(name: str, operation: Any) -> Primitive[Any] | None:
-    """The primitive behind a public name: itself, or the one of the same name beneath it."""
-    return operation if isinstance(operation, Primitive) else registry.get(name)
-
-
-def rules_of(operation: Primitive[Any] | None, module: ModuleType) -> list[str]:
-    """The rules, as the code has them."""
-    if operation is None or not operation.rules:
-        return []
-    source = inspect.getsource(module)
-    tree = ast.parse(source)
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    lines = []
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        owner = node.func.value
-        if node.func.attr != "vjp" or not isinstance(owner, ast.Name):
-            continue
-        if owner.id.lstrip("_") != operation.name:
-            continue
-        for keyword in node.keywords:
-            lines.append(rule_text(str(keyword.arg), keyword.value, functions, source))
-    return lines
-
-
-def rule_text(
-    argument: str, rule: ast.expr, functions: dict[str, ast.FunctionDef], source: str
-) -> str:
-    """A rule in the words of the code: of a lambda its body, of a function its statements."""
-    if isinstance(rule, ast.Lambda):
-        return f"{argument}: {segment(source, rule.body)}"
-    if not (isinstance(rule, ast.Name) and rule.id in functions):
-        return f"{argument}: {segment(source, rule)}"
-    body = [n for n in functions[rule.id].body if not is_docstring(n)]
-    if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
-        return f"{argument}: {segment(source, body[0].value)}"
-    return "\n".join([f"{argument}:", *("    " + segment(source, n, "    ") for n in body)])
-
-
-def segment(source: str, node: ast.AST, indent: str = "") -> str:
-    """The text of a node, its further lines moved to the left."""
-    first, *rest = (ast.get_source_segment(source, node) or "").split("\n")
-    moved = textwrap.dedent("\n".join(rest)).split("\n") if rest else []
-    inner = "    " if isinstance(node, (ast.If, ast.For, ast.With, ast.FunctionDef)) else ""
-    return "\n".join([first, *(f"{indent}{inner}{line}" if line else line for line in moved)])
-
-
-def is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def primitive_of(name: str, operation: Any) -> str:
+    """The name of the primitive behind a public name: itself, or the one of the same name."""
+    return operation.name if isinstance(operation, Primitive) else name
 
 
 def numpy_names(operation: Any) -> list[str]:

@@ -8,7 +8,7 @@
 (2, 2)
 """
 
-from . import errors, linalg, nn, ops, optim, rnn
+from . import errors, linalg, nn, ops, optim, plots, rnn
 from .checking import gradcheck, gradgradcheck
 from .core.context import detect_anomaly, enable_grad, no_grad, scope
 from .core.primitive import Array, primitive
@@ -16,6 +16,7 @@ from .core.random import manual_seed
 from .core.recording import record
 from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph
+from .inventory import summary
 from .ops import *
 from .recomputation import checkpoint
 from .tensor import Tensor, as_tensor, asarray, named

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -151,7 +153,10 @@ class Module(metaclass=_ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with scope(self._place.name or type(self).__name__.lower()):
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+        for look in _lookers.get():
+            look(self, args, result)
+        return result
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._check_replacement(name, vars(self).get(name), value)
@@ -333,6 +338,30 @@ class Module(metaclass=_ModuleType):
             return f"{type(self).__name__}({self.extra_repr()})"
         lines = [f"  ({n}): " + repr(m).replace("\n", "\n  ") for n, m in inner]
         return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
+
+
+# Functions that are shown every call of a module; local to a thread or task, as all switches.
+Looker = Callable[[Module, tuple[Any, ...], Any], None]
+_lookers: ContextVar[tuple[Looker, ...]] = ContextVar("tinygrad_rnn.lookers", default=())
+
+
+@contextmanager
+def looking_on(look: Looker) -> Iterator[None]:
+    """Inside, every call of a module is shown: ``look(module, args, result)``, inner calls first.
+
+    >>> import tinygrad_rnn as tg
+    >>> from tinygrad_rnn.module import looking_on
+    >>> with looking_on(lambda module, args, result: print(module.title, result.shape)):
+    ...     y = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())(tg.Tensor([1.0, 2.0]))
+    Linear '0' (3,)
+    ReLU '1' (3,)
+    Sequential (3,)
+    """
+    token = _lookers.set((*_lookers.get(), look))
+    try:
+        yield
+    finally:
+        _lookers.reset(token)
 
 
 def floating(x: Any, module: Module, dtype: Any, part: str = "input") -> Tensor:

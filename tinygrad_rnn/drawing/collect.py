@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.context import Scope
 from ..core.graph import Constant, Node, Output
+from ..core.recording import Recording
 from ..tensor import Tensor
+from .places import Places
 from .records import GraphEdge, GraphNode, Shape
 from .steps import outside_steps
 from .unfold import Unfolding
+from .values import Noted
 
 # How an operation reads whose first operand is a plain number.
 _INFIX = {"subtract": "-", "divide": "/", "power": "^"}
@@ -24,19 +26,25 @@ _LONGEST_VALUE = 24
 
 
 def collect(
-    outputs: Iterable[Tensor],
+    outputs: Iterable[Tensor], recording: Recording | None = None
 ) -> tuple[tuple[GraphNode, ...], tuple[GraphEdge, ...]]:
-    """The nodes and edges that lead to `outputs`, in canonical order."""
+    """The nodes and edges that lead to `outputs`, in canonical order.
+
+    Args:
+        outputs: whose making is asked for.
+        recording: what knows the values and gradients of the nodes, if anything.
+    """
     unfolding = Unfolding()
     records = [
         unfolding.resolve(tensor if tensor._node is None else tensor._node) for tensor in outputs
     ]
-    survey = _Survey(unfolding)
-    for node in sorted(_operations(records, unfolding), key=unfolding.order):
+    operations = sorted(_operations(records, unfolding), key=unfolding.order)
+    survey = _Survey(unfolding, Places(node.scope for node in operations))
+    for node in operations:
         survey.add_operation(node)
     for record in records:
         survey.add_output(record)
-    return tuple(survey.nodes()), tuple(survey.edges)
+    return tuple(survey.nodes(Noted(recording))), tuple(survey.edges)
 
 
 def _operations(records: Iterable[Any], unfolding: Unfolding) -> set[Node]:
@@ -62,18 +70,18 @@ def _is_array(argument: Any) -> bool:
 class _Survey:
     """Numbers the records of a graph and notes how they are connected."""
 
-    def __init__(self, unfolding: Unfolding) -> None:
+    def __init__(self, unfolding: Unfolding, where: Places) -> None:
         self._unfolding = unfolding
+        self._where = where
         self.edges: list[GraphEdge] = []
         # By identity: records have no value to compare, and the graph keeps them alive.
         self._ids: dict[int, str] = {}
         self._records: list[Any] = []
         self._places: dict[int, tuple[str, ...]] = {}
-        self._paths: dict[int, tuple[str, ...]] = {}
         self._outputs: set[int] = set()
 
     def add_operation(self, node: Node) -> None:
-        path = self._path(node.scope)
+        path = self._where.path(node.scope)
         arguments = self._unfolding.arguments(node)
         arrays = [(i, a) for i, a in enumerate(arguments) if _is_array(a)]
         for _, argument in arrays:
@@ -109,28 +117,24 @@ class _Survey:
         label = argument.name or f"[{argument.index}]"
         return GraphEdge(source, target, name, argument.index, label)
 
-    def _path(self, scope: Scope) -> tuple[str, ...]:
-        path = self._paths.get(id(scope))
-        if path is None:
-            path = self._paths[id(scope)] = scope.names()
-        return path
-
-    def nodes(self) -> Iterator[GraphNode]:
+    def nodes(self, noted: Noted) -> Iterator[GraphNode]:
         for record in self._records:
-            ident, place = self._ids[id(record)], self._places[id(record)]
-            is_output = id(record) in self._outputs
-            if isinstance(record, Node):
-                yield _operation(record, ident, place, is_output)
-            else:
-                yield _leaf(record, ident, place, is_output)
+            make = _operation if isinstance(record, Node) else _leaf
+            yield make(
+                record,
+                id=self._ids[id(record)],
+                place=self._places[id(record)],
+                is_output=id(record) in self._outputs,
+                value=noted.value(record),
+                gradient=noted.gradient(record),
+            )
 
 
-def _operation(node: Node, ident: str, place: tuple[str, ...], is_output: bool) -> GraphNode:
+def _operation(node: Node, place: tuple[str, ...], **given: Any) -> GraphNode:
     several = isinstance(node.dtype, tuple)
     shapes: tuple[Shape, ...] = node.shape if several else (node.shape,)
     dtypes = node.dtype if several else (node.dtype,)
     return GraphNode(
-        id=ident,
         kind="operation",
         label=node.operation.name,
         name=node.name,
@@ -139,21 +143,20 @@ def _operation(node: Node, ident: str, place: tuple[str, ...], is_output: bool) 
         dtypes=tuple([_dtype_text(d) for d in dtypes]),
         scope=place,
         backward=node.scope.backward,
-        is_output=is_output,
+        **given,
     )
 
 
-def _leaf(record: Any, ident: str, place: tuple[str, ...], is_output: bool) -> GraphNode:
+def _leaf(record: Any, place: tuple[str, ...], **given: Any) -> GraphNode:
     learnt = bool(getattr(record, "requires_grad", False))
     return GraphNode(
-        id=ident,
         kind="parameter" if learnt else "input",
         label="parameter" if learnt else "input" if record.shape else "constant",
         name=record.name,
         shapes=(record.shape,),
         dtypes=(_dtype_text(record.dtype),),
         scope=outside_steps(place) if learnt else place,
-        is_output=is_output,
+        **given,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 INSTALL = 'pip install "tinygrad-rnn[draw]"'
 
 PICTURES = ("svg", "png", "pdf")
-TEXTS = ("dot", "gv")
+TEXTS = ("dot", "gv", "mmd", "html")
 
 # A PNG can't be enlarged afterwards: half again as many dots as a screen of old.
 _OPTIONS = {"png": ["-Gdpi=144"]}

@@ -27,3 +27,13 @@ def outside_steps(path: tuple[str, ...]) -> tuple[str, ...]:
         if step_number(name) is not None:
             return path[:length]
     return path
+
+
+def outermost_step(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path down to its outermost time step; empty without one.
+
+    >>> outermost_step(("t=3", "lstm", "t=0", "attention"))
+    ('t=3',)
+    """
+    length = len(outside_steps(path))
+    return path[: length + 1] if length < len(path) else ()

@@ -1,168 +1,149 @@
-"""Views: pure functions from a graph to a smaller graph, for people to read.
-
-A folded node keeps the id of the first node it holds, and `holds` lists them all; merged edges keep
-their `count`. So every edge of the graph can be found again in every view.
-"""
+"""Views: pure functions from a graph to a smaller graph, for people to read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from ..core.context import join_names
-from .records import GraphData, GraphEdge, GraphNode, shapes_text
+from .boxes import Box, Chooser
+from .cotangents import with_cotangents
+from .fold import fold
+from .options import Options
+from .records import GraphData, GraphNode
+from .sequences import sequences
 from .steps import innermost_step
 
 G = TypeVar("G", bound=GraphData)
 
+VIEWS = ("ops", "cells", "rolled", "modules", "backward")
+
 # Beyond this many operations a picture of all of them can't be read, nor soon be laid out.
-_MOST_OPERATIONS = 300
+_MOST_OPERATIONS = 150
+_MOST_STEPS = 12  # of a layer, that a picture shows unasked
+_SHOWN_STEPS = 3
+_MOST_NODES = 1000
+_SHOWN_NODES = 25
 
 
-def ops(graph: G) -> G:
-    """Every operation."""
-    return graph
-
-
-def cells(graph: G) -> G:
-    """One node for the operations of each time step, and one for the parameters they share."""
-    if graph.view == "cells":
-        return graph
-    groups = _steps(graph.nodes)
-    groups += _shared_parameters(graph, _owners(groups))
-    owner = _owners(groups)
-    edges = _merged(graph, owner)
-    leaving = _leaving(graph, owner)
-    folded = {group[0].id: _fold(group, leaving) for group in groups}
-    nodes = [
-        _beside_cells(folded.get(node.id, node))
-        for node in graph.nodes
-        if owner.get(node.id, node.id) == node.id
-    ]
-    return replace(graph, nodes=tuple(nodes), edges=tuple(edges), view="cells")
-
-
-VIEWS: dict[str, Callable[[GraphData], GraphData]] = {"ops": ops, "cells": cells}
-
-
-def seen_as(graph: GraphData, view: str | None) -> GraphData:
-    """The graph in a view; None chooses by size.
+def seen_as(graph: G, options: Options) -> G:
+    """The graph as `options` say.
 
     Raises:
-        ValueError: for an unknown view, naming the known ones.
+        ValueError: for an unknown view, naming the known ones; for a graph that is folded already.
     """
-    if view is None:
-        view = "ops" if graph.view == "cells" or _is_small(graph) else "cells"
-    if view not in VIEWS:
+    if options.view is not None and options.view not in VIEWS:
         known = ", ".join(map(repr, VIEWS))
-        raise ValueError(f"there is no view {view!r}; the views are {known}")
-    return VIEWS[view](graph)
+        raise ValueError(f"there is no view {options.view!r}; the views are {known}")
+    if graph.view != "ops" or any(node.holds for node in graph.nodes):
+        if options == Options(view=options.view) and options.view in (None, graph.view):
+            return graph
+        raise ValueError(
+            f"this graph shows the view {graph.view!r}: only a graph of all operations can be seen "
+            "in another way"
+        )
+    if options.view is None:
+        return _by_size(graph, options)
+    return _folded(graph, options)
 
 
-def _is_small(graph: GraphData) -> bool:
-    return sum(n.kind == "operation" for n in graph.nodes) <= _MOST_OPERATIONS
+def _by_size(graph: G, options: Options) -> G:
+    """The graph in a view that can be read."""
+    operations = sum(node.kind == "operation" for node in graph.nodes)
+    steps = options.steps
+    longest = longest_run(graph)
+    if steps is None and longest > _MOST_STEPS:
+        steps = _SHOWN_STEPS
+    if operations <= _MOST_OPERATIONS:
+        return _folded(graph, replace(options, view="ops"))
+    view = "cells" if longest else "modules"
+    seen = _folded(graph, replace(options, view=view, steps=steps))
+    return _without_middle(seen) if len(seen.nodes) > _MOST_NODES else seen
 
 
-def _steps(nodes: Iterable[GraphNode]) -> list[list[GraphNode]]:
-    """The operations of each time step; those of a backward pass apart."""
-    groups: dict[tuple[tuple[str, ...], bool], list[GraphNode]] = {}
-    for node in nodes:
-        step = innermost_step(node.scope) if node.kind == "operation" else ()
+def smaller(graph: G, options: Options) -> G:
+    """The graph in fewer nodes, for a picture that proved too large."""
+    view = "rolled" if options.view == "rolled" else "cells" if longest_run(graph) else "modules"
+    seen = _folded(graph, replace(options, view=view, steps=1))
+    return _without_middle(seen) if len(seen.nodes) > _MOST_NODES else seen
+
+
+def longest_run(graph: GraphData) -> int:
+    """The number of time steps of the longest run over time."""
+    runs: dict[tuple[str, ...], set[str]] = {}
+    for path in {node.scope for node in graph.nodes if node.kind == "operation"}:
+        step = innermost_step(path)
         if step:
-            groups.setdefault((step, node.backward), []).append(node)
-    return list(groups.values())
+            runs.setdefault(step[:-1], set()).add(step[-1])
+    return max(map(len, runs.values()), default=0)
 
 
-def _shared_parameters(graph: GraphData, owner: dict[str, str]) -> list[list[GraphNode]]:
-    """The parameters that go to the same cells, such as the weights and biases of a layer."""
-    users: dict[str, dict[str, None]] = {n.id: {} for n in graph.nodes if n.kind == "parameter"}
-    for edge in graph.edges:
-        if edge.source in users:
-            users[edge.source][owner.get(edge.target, "")] = None
-    groups: dict[tuple[str, ...], list[GraphNode]] = {}
-    for node in graph.nodes:
-        if node.id in users and not node.is_output and users[node.id] and "" not in users[node.id]:
-            groups.setdefault(tuple(sorted(users[node.id])), []).append(node)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _owners(groups: Iterable[list[GraphNode]]) -> dict[str, str]:
-    return {node.id: group[0].id for group in groups for node in group}
-
-
-def _carried(node: GraphNode, edge: GraphEdge) -> str:
-    """The name of what an edge brings from an operation; empty without one."""
-    return edge.label or (node.name or "" if node.kind == "operation" else "")
-
-
-def _merged(graph: GraphData, owner: dict[str, str]) -> list[GraphEdge]:
-    """One edge for all between two nodes of the view, labelled with what they carry."""
-    by_id = {n.id: n for n in graph.nodes}
-    order = {n.id: number for number, n in enumerate(graph.nodes)}
-    found: dict[tuple[str, str], list[GraphEdge]] = {}
-    for edge in graph.edges:
-        source = owner.get(edge.source, edge.source)
-        target = owner.get(edge.target, edge.target)
-        if source != target:
-            found.setdefault((source, target), []).append(edge)
-    merged = []
-    for (source, target), edges in found.items():
-        by_source = sorted(edges, key=lambda e: order[e.source])
-        names = dict.fromkeys(_carried(by_id[e.source], e) for e in by_source)
-        label = ", ".join(name for name in names if name)
-        merged.append(GraphEdge(source, target, label=label, count=len(edges)))
-    return merged
-
-
-def _leaving(graph: GraphData, owner: dict[str, str]) -> dict[str, dict[str, None]]:
-    """By operation: the names under which its results leave the node that it is folded into."""
-    by_id = {n.id: n for n in graph.nodes}
-    found = {n.id: {n.name or "": None} for n in graph.nodes if n.is_output}
-    for edge in graph.edges:
-        if owner.get(edge.source) != owner.get(edge.target, edge.target):
-            carried = _carried(by_id[edge.source], edge)
-            found.setdefault(edge.source, {})[carried] = None
-    return found
-
-
-def _fold(group: list[GraphNode], leaving: dict[str, dict[str, None]]) -> GraphNode:
-    first = group[0]
-    if first.kind == "parameter":
-        return _fold_parameters(group)
-    step = innermost_step(first.scope)
-    results = [n for n in group if n.id in leaving]
-    names = dict.fromkeys(name for n in results for name in leaving[n.id] if name)
-    shapes = dict.fromkeys(shape for n in results for shape in n.shapes)
-    dtypes = dict.fromkeys(dtype for n in results for dtype in n.dtypes)
-    return GraphNode(
-        id=first.id,
-        kind="cell",
-        label=join_names(step[:-1]) or "step",
-        name=step[-1],
-        detail="→ " + ", ".join(names) if names else "",
-        shapes=tuple(shapes),
-        dtypes=tuple(dtypes),
-        scope=step[:-1],
-        backward=first.backward,
-        is_output=any(n.is_output for n in group),
-        holds=tuple([n.id for n in group]),
-    )
-
-
-def _fold_parameters(group: list[GraphNode]) -> GraphNode:
-    lines = [f"{n.name or n.label} {shapes_text(n.shapes)}" for n in group]
+def _folded(graph: G, options: Options) -> G:
+    operations = [node for node in graph.nodes if node.kind == "operation"]
+    chooser = Chooser(operations, options)
+    boxes = {n.id: box for n in operations if (box := chooser.box(n.scope, n.backward))}
+    if options.view in ("cells", "rolled", "backward"):
+        boxes.update(sequences(graph, boxes))
+    seen = fold(graph, boxes, chooser.box) if boxes else graph
+    if options.view == "backward":
+        seen = with_cotangents(seen)
+    if options.parameters == "per step":
+        seen = _parameters_apart(seen)
+    elided = any(node.kind == "elided" for node in seen.nodes)
     return replace(
-        group[0],
-        label="\n".join(lines),
-        name=None,
-        shapes=(),
-        dtypes=(),
-        holds=tuple([n.id for n in group]),
+        seen,
+        view=options.view or graph.view,
+        steps=options.steps if elided else None,
+        colour=options.colour,
     )
 
 
-def _beside_cells(node: GraphNode) -> GraphNode:
-    """A leaf of a folded step stands beside the cell, in the box around it."""
-    step = innermost_step(node.scope)
-    return replace(node, scope=step[:-1]) if step and node.kind != "cell" else node
+def _without_middle(graph: G) -> G:
+    """The graph with one box for all but its first and last operations."""
+    operations = [n for n in graph.nodes if n.kind not in ("parameter", "input")]
+    middle = operations[_SHOWN_NODES:-_SHOWN_NODES]
+    box = Box("elided", ())
+    bare = [replace(node, holds=()) for node in graph.nodes]
+    seen = fold(replace(graph, nodes=tuple(bare)), {n.id: box for n in middle}, _no_box)
+    return _with_whole_holdings(seen, graph)
+
+
+def _no_box(path: tuple[str, ...]) -> None:
+    return None
+
+
+def _with_whole_holdings(seen: G, before: GraphData) -> G:
+    """`seen`, folded from `before`, whose nodes hold what those of `before` held."""
+    held = {node.id: node.holds or (node.id,) for node in before.nodes}
+    several = {node.id for node in before.nodes if node.holds}
+
+    def whole(node: GraphNode) -> tuple[str, ...]:
+        if not node.holds:
+            return held[node.id] if node.id in several else ()
+        return tuple([inner for each in node.holds for inner in held[each]])
+
+    return replace(seen, nodes=tuple([replace(n, holds=whole(n)) for n in seen.nodes]))
+
+
+def _parameters_apart(graph: G) -> G:
+    """The graph with each parameter drawn once for every node that uses it."""
+    copies: dict[str, dict[str, str]] = {n.id: {} for n in graph.nodes if n.kind == "parameter"}
+    edges = []
+    for edge in graph.edges:
+        mine = copies.get(edge.source)
+        if mine is not None and not edge.backward:
+            name = f"{edge.source}_{len(mine)}" if mine else edge.source
+            edge = replace(edge, source=mine.setdefault(edge.target, name))
+        edges.append(edge)
+    place = {node.id: node.scope for node in graph.nodes}
+    users = {copy: target for mine in copies.values() for target, copy in mine.items()}
+
+    def apart() -> Iterator[GraphNode]:
+        for node in graph.nodes:
+            if len(copies.get(node.id, ())) < 2:
+                yield node
+                continue
+            for copy in copies[node.id].values():
+                yield replace(node, id=copy, scope=place[users[copy]])
+
+    return replace(graph, nodes=tuple(apart()), edges=tuple(edges))

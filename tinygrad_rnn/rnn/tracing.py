@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +46,32 @@ class Flow(NamedTuple):
     shares: dict[str, np.ndarray]
     share_norm: dict[str, np.ndarray]
     jacobian_norm: np.ndarray
+
+
+class Activity(NamedTuple):
+    """What was seen of one sequence in one place.
+
+    Attributes:
+        place: the layer and direction.
+        first: the number of the step in row 0.
+        maps: name -> (T, H); NaN where a step isn't real.
+    """
+
+    place: str
+    first: int
+    maps: dict[str, np.ndarray]
+
+
+class NormOverTime(NamedTuple):
+    """The norm of a gradient at each step, over the whole batch.
+
+    Attributes:
+        first: the number of the step in row 0.
+        norm: (T,)
+    """
+
+    first: int
+    norm: np.ndarray
 
 
 class Trace(Mapping[str, np.ndarray]):
@@ -232,14 +258,8 @@ class Trace(Mapping[str, np.ndarray]):
             ImportError: without matplotlib.
             ValueError: if a place, quantity, sequence or the number of labels doesn't fit.
         """
-        place = self._resolved_place(place)
-        run = self._runs[place]
-        if labels is not None and len(labels) != run.length:
-            raise ValueError(f"plot: {len(labels)} labels for {run.length} steps")
-        if quantities is None:
-            quantities = [n for n in run.quantities if n != "x"] or list(run.quantities)
-        names = [self._name_in(place, name) for name in quantities]
-        maps = {name: self._one_sequence(place, name, sequence) for name in names}
+        place, first, maps = self.of_sequence(place, quantities, sequence)
+        trace_plot.check_labels(labels, len(next(iter(maps.values()))), "plot")
         curves: dict[str, dict[str, np.ndarray]] = {}
         if self._differentiated:
             flow = self.flow(place, key)
@@ -249,9 +269,43 @@ class Trace(Mapping[str, np.ndarray]):
             curves[f"‖∂{key}_T/∂{key}_t‖"] = {
                 "": of_one[:, sequence] if of_one.ndim > 1 else of_one
             }
+        return trace_plot.figure(self.caption(place, sequence), first, maps, curves, labels)
+
+    def of_sequence(
+        self, place: str | None = None, quantities: Sequence[str] | None = None, sequence: int = 0
+    ) -> Activity:
+        """One sequence of the batch in one place, each quantity (T, H); see `Activity`.
+
+        Args:
+            place: one of `places`; may be left out if there is only one.
+            quantities: which ones, such as ``["i", "f"]``; all but the input if left out.
+            sequence: which one of the batch.
+
+        Raises:
+            ValueError: if a place, quantity or sequence isn't there.
+        """
+        place = self._resolved_place(place)
+        run = self._runs[place]
+        if quantities is None:
+            quantities = [n for n in run.quantities if n != "x"] or list(run.quantities)
+        names = [self._name_in(place, name) for name in quantities]
+        maps = {name: self._one_sequence(place, name, sequence) for name in names}
+        return Activity(place, run.first, maps)
+
+    def grad_norms(self, key: str = "h") -> dict[str, NormOverTime]:
+        """‖dL/dh_t‖ of every layer and direction that has such a state; see `NormOverTime`.
+
+        Raises:
+            ValueError: if no place has it.
+            RuntimeError: before `backward`.
+        """
+        self._require_loss("trace.grad_norms")
+        return grad_norms(self._recording, self._runs.values(), key)
+
+    def caption(self, place: str, sequence: int) -> str:
+        """What a picture of one sequence in one place is called."""
         batch = "" if self._single else f", sequence {sequence}"
-        title = f"{_called(self._module)}: {place}{batch}"
-        return trace_plot.figure(title, run.first, maps, curves, labels)
+        return f"{_called(self._module)}: {place}{batch}"
 
     def _one_sequence(self, place: str, name: str, sequence: int) -> np.ndarray:
         """(T, H) of one sequence; NaN where its steps aren't real."""
@@ -465,6 +519,25 @@ def trace(
         with enable_grad():
             made.backward(loss(result))
     return made
+
+
+def grad_norms(recording: Recording, runs: Iterable[Run], key: str) -> dict[str, NormOverTime]:
+    """‖dL/dq_t‖ of the quantity `key` in every run that has it, by the run's place."""
+    found = {}
+    names: list[str] = []
+    for run in runs:
+        names += [name for name in run.quantities if name not in names]
+        same = [n for n in run.quantities if n == key] or [
+            n for n in run.quantities if n.endswith(f".{key}")
+        ]
+        if len(same) == 1:
+            g = run.stacked(same[0], recording.gradient)
+            found[run.place] = NormOverTime(run.first, _norms(g))
+    if not found:
+        raise UnknownQuantity(
+            f"no quantity {key!r} was seen.{did_you_mean(key, names)} There are {_listed(names)}"
+        )
+    return found
 
 
 def _is_checkpoint(made: Any) -> bool:
