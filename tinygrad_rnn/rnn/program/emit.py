@@ -16,6 +16,8 @@ from .schedule import Schedule, schedule
 from .steps import Instruction, Step, Value, depending, leading_to
 
 _WIDE = 256  # features
+_QUICKER_BY_ARRAYS = frozenset({"add", "subtract", "multiply"})
+_SCALARS = {0.5: "half", 1: "one", -1: "minus_one", 2: "two"}
 
 
 class Emitter:
@@ -194,16 +196,31 @@ class Emitter:
             *(line.replace(f"{name} +=", f"{name}_all +=") for line in bias),
         ]
 
-    def in_loop(self, instruction: Instruction) -> list[str]:
-        """The lines of an instruction of a loop, where weights lie as products read them."""
-        lines = written(instruction, self.of, self.of(instruction.results[0]))
-        if instruction.name not in ("linear", "matmul"):
-            return lines
-        name = self.names.of(instruction.arguments[1])
-        if f"({name}.T, " in lines[0]:
-            lines[0] = lines[0].replace(f"({name}.T, ", f"({name}_T, ")
-            self.turned[name] = f"{name}_T = {name}.T.copy()"
-        return lines
+    def in_loop(self, instruction: Instruction, body: Function) -> None:
+        """Writes an instruction of a loop, in the forms that cost NumPy least."""
+
+        def of(value: Any) -> str:
+            quick = instruction.name in _QUICKER_BY_ARRAYS and type(value) in (int, float)
+            return self._scalar(value, body) if quick else self.of(value)
+
+        lines = written(instruction, of, self.of(instruction.results[0]))
+        if instruction.name in ("linear", "matmul"):
+            lines[0] = lines[0].replace("np.matmul(", "np.dot(")
+            name = self.names.of(instruction.arguments[1])
+            if f"({name}.T, " in lines[0]:
+                lines[0] = lines[0].replace(f"({name}.T, ", f"({name}_T, ")
+                self.turned[name] = f"{name}_T = {name}.T.copy()"
+        body.loop += lines
+
+    def _scalar(self, value: float, body: Function) -> str:
+        """A number as an array, which saves NumPy a look at what it is."""
+        name = _SCALARS.get(value)
+        if name is None:
+            return number(value)
+        line = f"{name} = np.array({float(value)}, x.dtype)"
+        if line not in body.before:
+            body.before.append(line)
+        return name
 
     def taken(self, plan: Schedule, busy: set[Value]) -> dict[Value, Value]:
         """Before the loop: the results that take the memory of an argument needed no more."""

@@ -174,7 +174,7 @@ class _Backward:
         if instruction.name == "concatenate":
             body.loop += self._fill(instruction)
         else:
-            body.loop += emitter.in_loop(instruction)
+            emitter.in_loop(instruction, body)
 
     def _multiply(self, run: Run) -> None:
         """All products of a run at once."""

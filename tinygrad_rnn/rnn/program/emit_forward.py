@@ -37,7 +37,7 @@ class _Forward:
             self._define(instruction)
             self._go_over(instruction)
             if not is_view(instruction):
-                body.loop += emitter.in_loop(instruction)
+                emitter.in_loop(instruction, body)
         self._hold()
         body.after += emitter.for_all(self.plan.after, {})
         self._return(keep)
