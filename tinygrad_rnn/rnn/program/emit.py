@@ -13,6 +13,7 @@ from .memory import Memory
 from .names import Names
 from .notation import NotWritable, is_view, is_writable, number, view_edges, written
 from .schedule import Schedule, schedule
+from .stacked import Stack, stack
 from .steps import Instruction, Step, Value, depending, leading_to
 
 _WIDE = 256  # features
@@ -58,9 +59,14 @@ class Emitter:
         self.made = {result for i in code for result in i.results}
         self.views = {r: i for i in code if is_view(i) for r in i.results}
         self._check_states()
+        read = {v for i in step.backward for v in i.values()} | {step.y, *step.new}
+        self.stacks: dict[Value, Stack] = {}
+        if step.x.shape[-1] < _WIDE:
+            self.plan, self.stacks = stack(step, self.plan, self.constants, read)
         self.memory = self._memory()
         self.prepared: list[str] = []  # lines
         self.turned: dict[str, str] = {}  # lines too
+        self._stacked: dict[Value, tuple[str, str]] = {}
         self.arrangements: dict[str, str] = {}  # names by their text
         self.prepare(leading_to(step.code, [each.original for each in scaled]))
 
@@ -203,6 +209,10 @@ class Emitter:
             quick = instruction.name in _QUICKER_BY_ARRAYS and type(value) in (int, float)
             return self._scalar(value, body) if quick else self.of(value)
 
+        if instruction.results[0] in self.stacks:
+            names = self.stacked_names(self.stacks[instruction.results[0]])
+            body.loop.append(f"np.dot({', '.join(names)}, out={self.of(instruction.results[0])})")
+            return
         lines = written(instruction, of, self.of(instruction.results[0]))
         if instruction.name in ("linear", "matmul"):
             lines[0] = lines[0].replace("np.matmul(", "np.dot(")
@@ -211,6 +221,20 @@ class Emitter:
                 lines[0] = lines[0].replace(f"({name}.T, ", f"({name}_T, ")
                 self.turned[name] = f"{name}_T = {name}.T.copy()"
         body.loop += lines
+
+    def stacked_names(self, stack: Stack) -> tuple[str, str]:
+        """The names of the weights side by side, and of what they are multiplied with."""
+        if stack.state not in self._stacked:
+            name = self.names.free("W")
+            parts = [
+                self.names.of(i.arguments[1]) + (".T" if i.name == "matmul" else "")
+                for i in (stack.recurrent, stack.input)
+            ]
+            if stack.bias is not None:
+                parts.append(f"{self.names.of(stack.bias)}[:, None]")
+            self.turned[name] = f"{name} = np.hstack(({', '.join(parts)}))"
+            self._stacked[stack.state] = name, self.names.free("z")
+        return self._stacked[stack.state]
 
     def _scalar(self, value: float, body: Function) -> str:
         """A number as an array, which saves NumPy a look at what it is."""

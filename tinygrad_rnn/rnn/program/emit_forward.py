@@ -5,7 +5,7 @@ from __future__ import annotations
 from .emit import Emitter
 from .layout import Function, laid_out, tuple_of
 from .notation import is_view, view_edges
-from .steps import Instruction
+from .steps import Instruction, Value
 
 X_FEATURES_FIRST = "x_all = x.transpose(0, 2, 1)"
 
@@ -54,11 +54,28 @@ class _Forward:
         for state, new in zip(self.step.state, self.step.new, strict=True):
             name = self.names.of(state)
             self.body.before += [
-                f"{name}_all = {self.emitter.empty(state, 'T + 1, ')}",
+                *self._array_of(state),
                 f"{name}_all[{first}] = {name}0.T",
                 f"{self.names.of(new)}_all = {name}_all{after}",
             ]
             self.body.over(name, f"{name}_all{before}")
+
+    def _array_of(self, state: Value) -> list[str]:
+        """The lines that make the array of a state before and after each step."""
+        name = self.names.of(state)
+        stack = next((s for s in self.emitter.stacks.values() if s.state is state), None)
+        if stack is None:
+            return [f"{name}_all = {self.emitter.empty(state, 'T + 1, ')}"]
+        _, z = self.emitter.stacked_names(stack)
+        before, _ = self._steps
+        h, x, ones = stack.rows
+        self.body.over(z, f"{z}_all{before}")
+        return [
+            f"{z}_all = empty((T + 1, {ones}, N), x.dtype)",
+            f"{z}_all{before[:-1]}, {h}:{x}] = x.transpose(0, 2, 1)",
+            *([f"{z}_all[:, {x}] = 1"] if ones > x else []),
+            f"{name}_all = {z}_all[:, :{h}]",
+        ]
 
     def _define(self, instruction: Instruction) -> None:
         """Makes the arrays for the results of an instruction of the loop."""

@@ -13,7 +13,7 @@ Kind = Literal["one", "all", "state", "lifted"]
 
 # What reads its arguments again after it has begun to write.
 _NOT_IN_PLACE = frozenset(
-    {"linear", "matmul", "concatenate", "where", "sum", "mean", "inverse_rms"}
+    {"linear", "matmul", "concatenate", "where", "sum", "mean", "inverse_rms", "stacked"}
 )
 
 

@@ -9,7 +9,19 @@ from .steps import Value
 
 _RESERVED = (
     *("T", "N", "np", "x", "y", "gx", "gy", "zip", "range", "bool", "empty"),
-    *("real", "held", "rest", "saved", "last", "weights", "sums", "half", "one", "minus_one", "two"),
+    *(
+        "real",
+        "held",
+        "rest",
+        "saved",
+        "last",
+        "weights",
+        "sums",
+        "half",
+        "one",
+        "minus_one",
+        "two",
+    ),
 )
 
 

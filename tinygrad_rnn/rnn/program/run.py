@@ -11,8 +11,8 @@ import numpy as np
 from .functions import Program
 from .workspace import workspace
 
-_BYTES_AT_ONCE = 1 << 21  # of the largest array that a program makes for all its steps
-_FEWEST_AT_ONCE = 16
+_BYTES_AT_ONCE = 1 << 20  # of the largest array that a program makes for all its steps
+_FEWEST_AT_ONCE = 8
 
 
 class Run:
