@@ -263,7 +263,7 @@ def times(runs: dict[str, Run]) -> dict[str, list[float]]:
 
 def lookup(run: Run) -> tuple[float, float]:
     """Seconds of a call before its program runs: to capture the step, and to find the program."""
-    spent: dict[str, list[float]] = {"written_down": [], "_program": []}
+    spent: dict[str, list[float]] = {"_examined": [], "_program": []}
     originals = {name: getattr(finding, name) for name in spent}
 
     def timed(name: str) -> Any:
@@ -327,14 +327,17 @@ def plot(found: dict[tuple[str, str, bool], dict[str, float]], peers: list[str],
         for k, name in enumerate(peers[1:]):
             for train, style in ((True, "o-"), (False, "s:")):
                 ratios = [found.get((layer, size, train), {}).get(name, np.nan) for size in sizes]
+                if not np.isfinite(ratios).any():
+                    continue
                 label = f"{name}, {'forward and backward' if train else 'forward'}"
                 axis.plot(ratios, style, color=f"C{k}", ms=4, lw=1, label=label)
         axis.axhline(1, color="black", lw=0.8)
-        axis.set_yscale("log")
+        axis.set_yscale("log", base=2)
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.set_xticks(range(len(sizes)), sizes, rotation=90)
         axis.set_title(layer)
+        axis.legend(fontsize=6)
     axes[0, 0].set_ylabel("time of the peer / ours")
-    axes[0, -1].legend(fontsize=6)
     figure.tight_layout()
     figure.savefig(path, dpi=150)
 
