@@ -70,5 +70,9 @@ def figure(
 
 def check_labels(labels: Sequence[str] | None, steps: int, caller: str) -> None:
     """Raises unless there is a label for each step."""
+    if labels is not None and not hasattr(labels, "__len__"):
+        raise TypeError(
+            f"{caller}: the labels are a text, or a list of one for each step, not {labels!r:.60}"
+        )
     if labels is not None and len(labels) != steps:
         raise ValueError(f"{caller}: {len(labels)} labels for {steps} steps")

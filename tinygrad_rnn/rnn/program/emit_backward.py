@@ -72,10 +72,11 @@ class _Backward:
         step = self.step
         later = {v for i in self.plan.after for v in i.values()}
         later |= {g for g in (step.gx, *step.gcaptured) if g is not None}
-        slots = self.panels.slots
-        for part in later.intersection(slots):
-            while part in slots:
-                part = slots[part][0]
+        holders = {part: whole for part, (whole, _, _) in self.panels.slots.items()}
+        holders |= {r: i.arguments[0] for i in self.plan.loop if is_view(i) for r in i.results}
+        for part in list(later):
+            while part in holders:
+                part = holders[part]
                 later.add(part)
         return later
 

@@ -117,14 +117,10 @@ class Memory:
         return [v for v in fitting if kind_of(v) == "one"]
 
     def _dead(self, value: Value, k: int) -> bool:
-        """Whether nothing reads a value, or what overlaps it, after the instruction k.
-
-        What has been taken from it for a later result can't be taken for this one too.
-        """
+        """Whether nothing reads a value, or what overlaps it, after the instruction k."""
         whole, start, stop = self._parts[value]
-        taken = set(self.shared.values())
         return not any(
-            other in self._needed or other in taken or self._last.get(other, -1) > k
+            other in self._needed or self._last.get(other, -1) > k
             for other, (root, a, b) in self._parts.items()
             if root is whole and a < stop and start < b
         )
