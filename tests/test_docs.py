@@ -42,6 +42,13 @@ def test_program_page_runs():
     assert names["penalty"].requires_grad  # type: ignore[attr-defined]
 
 
+def test_training_page_runs():
+    names: dict[str, object] = {}
+    for block in blocks("training.md"):
+        exec(compile(block, "training.md", "exec"), names)
+    assert len(names["written"]) == 40  # type: ignore[arg-type]
+
+
 def test_inside_page_runs(capsys: pytest.CaptureFixture[str]):
     pytest.importorskip("matplotlib")
     names: dict[str, object] = {}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -393,19 +394,18 @@ def test_unwritable_paths(tmp_path):
 
 
 def test_a_file_without_permission(tmp_path, monkeypatch):
-    monkeypatch.setattr(render.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match=r"loop\.svg"):
         draw(numpy_loop(), tmp_path / "loop.svg")
 
 
 def test_a_failed_write_leaves_no_half_file(tmp_path, monkeypatch):
-    def full(self, data):
-        self.touch()
-        raise OSError(28, "No space left on device", str(self))
+    def full(handle):
+        raise OSError(28, "No space left on device")
 
     wanted = tmp_path / "loop.dot"
     wanted.write_text("before")
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as caught:
         draw(numpy_loop(), wanted)
     assert caught.value.filename == str(wanted)

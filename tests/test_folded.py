@@ -1364,3 +1364,36 @@ def test_several_stretches_are_one(kind: str, options: Any, monkeypatch: pytest.
     results = assert_layer(layer, (T, N, I), **options)
     assert operations(*results).count("scan") == 4
     assert set(seen) == {4}  # of 7 steps two at a time
+
+
+# One product for W x + U h + b
+
+
+def of_x(x: Any) -> Any:
+    return F.linear(x, WEIGHT_IH)
+
+
+def of_h(h: Any) -> Any:
+    return F.linear(h, WEIGHT_HH)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda x, h: np.tanh(of_x(x) + of_h(h)),
+        lambda x, h: np.tanh((a := of_x(x)) + of_h(h)) * tg.sigmoid(a),
+        lambda x, h: np.tanh(of_x(x) + (b := of_h(h))) + 0.1 * b,
+        lambda x, h: np.tanh((a := of_x(x)) + (b := of_h(h))) + 0.1 * a * b,
+        lambda x, h: np.tanh(s := of_x(x) + of_h(h)) + 0.1 * s,
+        lambda x, h: np.tanh(of_x(x) + of_h(h)) * np.tanh(of_x(x) - of_h(h)),
+        lambda x, h: np.tanh(of_x(x) + of_h(np.tanh(h))),
+        lambda x, h: of_x(x) + of_h(h),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"reverse": True}, {"lengths": [3, 0, T]}])
+def test_products_that_are_read_elsewhere_too(cell: Any, options: Any, rng: np.random.Generator):
+    x, h = leaf(rng.normal(size=(T, N, I))), leaf(rng.normal(size=(N, H)))
+    output, *_ = assert_like_steps(
+        partial(tg.rnn.scan, cell, x, h, **options), [x, h, WEIGHT_IH, WEIGHT_HH]
+    )
+    assert is_folded(output)

@@ -133,7 +133,7 @@ def test_no_two_boxes_overlap(tmp_path, view):
     assert seen.crossings <= most[view]
 
 
-@pytest.mark.parametrize("name", ["encoder", "values", "per step", "loss", "long names"])
+@pytest.mark.parametrize("name", ["encoder", "values", "per step", "loss", "long names", "again"])
 def test_no_two_boxes_of_other_grids_overlap(tmp_path, name):
     pytest.importorskip("pygraphviz")
     loss, recording = recorded(4)
@@ -141,7 +141,14 @@ def test_no_two_boxes_of_other_grids_overlap(tmp_path, name):
     for t in range(3):
         with tg.scope(f"t={t}"):
             wide = np.tanh(wide * tg.Tensor(2.0, name=f"input number {t}")).named("hidden state")
+    again = np.tanh(tg.Tensor(0.5, requires_grad=True)).named("h")
+    w = tg.Tensor(np.eye(2), requires_grad=True, name="w")
+    for t in range(3):
+        with tg.scope(f"t={t}"):
+            again = np.tanh(w @ np.ones(2) * again).named("h")
+    (gradient,) = tg.grad((again**2).sum(), [w], create_graph=True)
     g, look = {
+        "again": (graph(gradient.sum()), {}),
         "encoder": (graph(Model()(np.ones((4, 1, 2), np.float32))), {}),
         "values": (graph(loss, record=recording), {}),
         "per step": (graph(lstm(3)), {"parameters": "per step"}),

@@ -1,6 +1,8 @@
 """Optimisers and clipping against PyTorch, and wrong use."""
 
+import inspect
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,27 +15,43 @@ from golden.make_golden import (
     trajectory,
     trajectory_cases,
 )
+from golden.make_optim import configurations, drawn
 
 import tinygrad_rnn as tg
 
 TRAJECTORIES = cases("optimisers")
 CLIPPING = cases("clipping")
+[(EVERY, EVERY_GIVEN, EVERY_EXPECTED)] = cases("optim_options")
+KINDS = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"]
+# Everything that an optimiser keeps, in use
+FULL = {
+    "SGD": {"momentum": 0.9, "nesterov": True},
+    "Adam": {"amsgrad": True},
+    "AdamW": {"amsgrad": True},
+    "RMSprop": {"centered": True, "momentum": 0.9},
+    "Adagrad": {"lr_decay": 0.1, "initial_accumulator_value": 0.1},
+    "Adadelta": {},
+}
 
 
-def run_trajectory(config, given):
+def run_trajectory(config, given, dtype=np.float64):
     """What `golden.make_golden.trajectory` does, with this library."""
     options = {k: v for k, v in config.items() if k not in ("name", "skip")}
-    w = {n: tg.Tensor(given[n], requires_grad=True) for n in ("w0", "w1")}
+    w = {
+        n: tg.Tensor(a, requires_grad=True, dtype=dtype)
+        for n, a in given.items()
+        if n.startswith("w")
+    }
     optimiser = getattr(tg.optim, config["name"])(w.values(), **options)
     paths = {n: [] for n in w}
     for step in range(len(given["g_w0"])):
         for n, p in w.items():
             skipped = [step, n] in config.get("skip", [])
-            p.grad = None if skipped else given[f"g_{n}"][step]
+            p.grad = None if skipped else np.asarray(given[f"g_{n}"][step])
         optimiser.step()
         for n, p in w.items():
             paths[n].append(p.data.copy())
-    return paths
+    return {n: np.stack(path) for n, path in paths.items()}
 
 
 def run_clipping(config, given):
@@ -46,11 +64,11 @@ def run_clipping(config, given):
     return {"total": total, **{f"g{i}": t.grad.data for i, t in enumerate(tensors)}}
 
 
-def assert_same(found, expected):
+def assert_same(found, expected, limit=1e-12):
     assert found.keys() == expected.keys()
     for name, wanted in expected.items():
         error = relative_error(found[name], wanted)
-        assert error <= 1e-10, f"{name}: relative error {error:.2g}"
+        assert error <= limit, f"{name}: relative error {error:.2g}"
 
 
 def weight(value=(1.0, -2.0), grad=(0.5, 0.5), **options):
@@ -67,6 +85,18 @@ def test_trajectory_equals_golden_arrays(config, given, expected):
 
 
 @pytest.mark.parametrize(
+    ("place", "config"),
+    list(enumerate(EVERY["configs"])),
+    ids=[label(c) for c in EVERY["configs"]],
+)
+def test_every_option_equals_golden_arrays(place, config):
+    expected = {
+        n.split()[1]: path for n, path in EVERY_EXPECTED.items() if n.split()[0] == str(place)
+    }
+    assert_same(run_trajectory(config, EVERY_GIVEN), expected)
+
+
+@pytest.mark.parametrize(
     ("config", "given", "expected"), CLIPPING, ids=[label(c[0]) for c in CLIPPING]
 )
 def test_clipping_equals_golden_arrays(config, given, expected):
@@ -79,14 +109,42 @@ def test_trajectories_equal_torch_with_other_gradients():
         assert_same(run_trajectory(config, given), expected)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
-def test_defaults_are_those_of_torch(name):
+@pytest.mark.parametrize(("dtype", "limit"), [("float64", 1e-12), ("float32", 1e-6)])
+def test_every_option_equals_torch_with_other_gradients(dtype, limit):
     pytest.importorskip("torch")
-    rng = np.random.default_rng(4)
-    given = {"w0": numbers(rng, 3), "w1": numbers(rng, 2)}
-    given.update(g_w0=numbers(rng, 5, 3), g_w1=numbers(rng, 5, 2))
-    config = {"name": name}
-    assert_same(run_trajectory(config, given), trajectory(config, given))
+    given = drawn(np.random.default_rng(6))
+    for config in [*configurations(), *({"name": kind} for kind in KINDS)]:
+        expected = trajectory(config, given, dtype)
+        assert_same(run_trajectory(config, given, dtype), expected, limit)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_and_defaults_are_those_of_torch(kind):
+    torch = pytest.importorskip("torch")
+    ours = inspect.signature(getattr(tg.optim, kind)).parameters
+    theirs = inspect.signature(getattr(torch.optim, kind)).parameters
+    implementation = {"foreach", "capturable", "differentiable", "fused"}
+    assert set(ours) == set(theirs) - implementation
+    for name in ours:
+        assert ours[name].default == theirs[name].default
+
+
+@pytest.mark.parametrize("layout", [np.transpose, lambda a: a[::-1, ::2], lambda a: a[:0]])
+def test_any_layout_of_memory_and_more_than_a_block(layout):
+    rng = np.random.default_rng(7)
+    numbers_ = rng.standard_normal((2, 40_000, 4))
+    results = []
+    for arrange in (layout, lambda a: layout(a).copy()):
+        w = tg.as_tensor(arrange(numbers_[0].copy()))
+        w.requires_grad = True
+        w.grad = layout(numbers_[1])
+        array = w.data
+        optimiser = tg.optim.AdamW([w], lr=0.1, maximize=True, amsgrad=True)
+        optimiser.step()
+        optimiser.step()
+        assert w.data is array
+        results.append(w.data)
+    assert np.array_equal(*results)
 
 
 @pytest.mark.parametrize("norm_type", [0.5, 1, 2, 4, math.inf])
@@ -99,9 +157,7 @@ def test_clipping_equals_torch_for_other_norms(norm_type):
         assert_same(run_clipping(config, given), clipped(config, given))
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("SGD", {"momentum": 0.9, "weight_decay": 0.1}), ("Adam", {})]
-)
+@pytest.mark.parametrize(("name", "options"), list(FULL.items()))
 def test_parameters_stay_float32_and_in_their_memory(name, options):
     w = weight(dtype=np.float32)
     array = w.data
@@ -114,7 +170,7 @@ def test_parameters_stay_float32_and_in_their_memory(name, options):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize(("name", "options"), [("SGD", {"momentum": 0.9}), ("Adam", {})])
+@pytest.mark.parametrize(("name", "options"), list(FULL.items()))
 def test_the_gradient_itself_is_not_changed(name, options, decay):
     w = weight()
     optimiser = getattr(tg.optim, name)([w], lr=0.1, weight_decay=decay, **options)
@@ -123,7 +179,7 @@ def test_the_gradient_itself_is_not_changed(name, options, decay):
     assert w.grad.tolist() == [0.5, 0.5]
 
 
-@pytest.mark.parametrize(("name", "options"), [("SGD", {"momentum": 0.9}), ("Adam", {})])
+@pytest.mark.parametrize(("name", "options"), list(FULL.items()))
 def test_parameter_without_gradient_stays_momentum_and_all(name, options):
     w, still = weight(), weight()
     optimiser = getattr(tg.optim, name)([w, still], lr=0.1, weight_decay=0.5, **options)
@@ -146,9 +202,68 @@ def test_groups_have_settings_of_their_own_and_can_be_changed():
     assert b.data.tolist() == [0, -3]
 
 
-def test_zero_grad_sets_none():
+def test_a_group_can_be_added_and_is_looked_at_first():
+    a, b = weight(), weight()
+    optimiser = tg.optim.SGD([a], lr=1.0)
+    given = {"params": b, "lr": 2.0}
+    optimiser.add_param_group(given)
+    assert given == {"params": b, "lr": 2.0}
+    optimiser.step()
+    assert b.data.tolist() == [0, -3]
+    for wrong, words in (
+        ({"params": [a]}, "listed twice"),
+        ({"params": weight(), "lr": -1}, "learning rate"),
+        ({"params": {weight()}}, "a set has not"),
+        ({"params": weight(), "learning_rate": 1}, "no setting"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            optimiser.add_param_group(wrong)
+    assert len(optimiser.param_groups) == 2
+
+
+def test_a_closure_is_called_with_gradients_and_its_loss_returned():
     w = weight()
-    tg.optim.Adam([w]).zero_grad()
+    optimiser = tg.optim.SGD([w], lr=0.1)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    with tg.no_grad():
+        loss = optimiser.step(closure)
+    assert loss.item() == 5
+    assert w.data.tolist() == [0.8, -1.6]
+    assert optimiser.step() is None
+
+
+@pytest.mark.parametrize(("kind", "options"), list(FULL.items()))
+def test_a_step_needs_no_memory_once_it_has_run(kind, options):
+    w = weight(np.ones(1 << 20), np.ones(1 << 20))
+    optimiser = getattr(tg.optim, kind)([w], weight_decay=0.1, maximize=True, **options)
+    optimiser.step()
+    tracemalloc.start()
+    optimiser.step()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < w.data.nbytes / 50
+
+
+def test_a_gradient_that_no_longer_fits_is_refused():
+    w = weight()
+    w.data = np.zeros((2, 2))
+    with pytest.raises(ValueError, match=r"shape \(2,\) doesn't fit \(2, 2\)"):
+        tg.optim.SGD([w]).step()
+
+
+def test_zero_grad_sets_none_or_zeros():
+    w, without = weight(), tg.Tensor([1.0], requires_grad=True)
+    optimiser = tg.optim.Adam([w, without])
+    optimiser.zero_grad(set_to_none=False)
+    assert w.grad.tolist() == [0, 0]
+    assert without.grad is None
+    optimiser.zero_grad()
     assert w.grad is None
 
 
@@ -173,10 +288,14 @@ def test_a_step_between_forward_and_backward_is_caught():
         (RuntimeError, lambda w: tg.optim.Adam([("w", w)]), "model.parameters"),
         (TypeError, lambda w: tg.optim.Adam([{"lr": 1.0}]), "params"),
         (TypeError, lambda w: tg.optim.Adam([{"params": [w]}, w]), "dict with"),
-        (ValueError, lambda w: tg.optim.SGD([{"params": [w], "lr": -1}]), "Invalid lr: -1"),
+        (
+            ValueError,
+            lambda w: tg.optim.SGD([{"params": [w], "lr": -1}]),
+            "Invalid learning rate: -1",
+        ),
         (ValueError, lambda w: tg.optim.SGD([{"params": [w], "momentun": 1}]), "'momentum'"),
-        (ValueError, lambda w: tg.optim.SGD([w], lr=-1), "Invalid lr: -1"),
-        (ValueError, lambda w: tg.optim.SGD([w], lr=math.nan), "Invalid lr: nan"),
+        (ValueError, lambda w: tg.optim.SGD([w], lr=-1), "Invalid learning rate: -1"),
+        (ValueError, lambda w: tg.optim.SGD([w], lr=math.nan), "Invalid learning rate: nan"),
         (ValueError, lambda w: tg.optim.SGD([w], momentum=-1), "Invalid momentum"),
         (ValueError, lambda w: tg.optim.SGD([w], weight_decay=-1), "Invalid weight_decay"),
         (ValueError, lambda w: tg.optim.SGD([w], nesterov=True), "requires a momentum"),
@@ -187,8 +306,25 @@ def test_a_step_between_forward_and_backward_is_caught():
         ),
         (ValueError, lambda w: tg.optim.Adam([w], betas=(0.9, 1.0)), "index 1: 1.0"),
         (ValueError, lambda w: tg.optim.Adam([w], betas=(-0.1, 0.9)), "index 0: -0.1"),
-        (ValueError, lambda w: tg.optim.Adam([w], eps=-1e-8), "Invalid eps"),
-        (ValueError, lambda w: tg.optim.Adam([w], lr=-1), "Invalid lr"),
+        (ValueError, lambda w: tg.optim.Adam([w], eps=-1e-8), "Invalid epsilon value"),
+        (ValueError, lambda w: tg.optim.Adam([w], lr=-1), "Invalid learning rate"),
+        (ValueError, lambda w: tg.optim.Adam([w], betas=(0.9,)), "two numbers"),
+        (ValueError, lambda w: tg.optim.Adam([w], betas=(0.9, math.nan)), "index 1: nan"),
+        (TypeError, lambda w: tg.optim.Adam([w], lr="fast"), "must be a number"),
+        (TypeError, lambda w: tg.optim.SGD([w], dampening=None), "Invalid dampening"),
+        (TypeError, lambda w: tg.optim.SGD({w}), "a set has not"),
+        (ValueError, lambda w: tg.optim.AdamW([w], weight_decay=-1), "Invalid weight_decay"),
+        (ValueError, lambda w: tg.optim.RMSprop([w], alpha=-1), "Invalid alpha"),
+        (ValueError, lambda w: tg.optim.RMSprop([w], momentum=-1), "Invalid momentum"),
+        (ValueError, lambda w: tg.optim.RMSprop([w], eps=-1), "Invalid epsilon"),
+        (ValueError, lambda w: tg.optim.Adagrad([w], lr_decay=-1), "Invalid lr_decay"),
+        (
+            ValueError,
+            lambda w: tg.optim.Adagrad([w], initial_accumulator_value=-1),
+            "Invalid initial_accumulator_value",
+        ),
+        (ValueError, lambda w: tg.optim.Adadelta([w], rho=1.5), "Invalid rho value: 1.5"),
+        (ValueError, lambda w: tg.optim.Adadelta([w], lr=-1), "Invalid learning rate"),
     ],
 )
 def test_wrong_settings(error, make, words):
@@ -230,8 +366,51 @@ def test_clipping_leaves_small_gradients_to_the_bit_and_float32():
 
 def test_clipping_shows_a_gradient_that_is_not_finite():
     bad, good = weight(grad=(math.nan, 1.0)), weight()
-    with pytest.raises(RuntimeError, match="norm is nan"):
+    with pytest.raises(RuntimeError, match="`parameters` is nan"):
         tg.nn.utils.clip_grad_norm_([bad, good], 1.0, error_if_nonfinite=True)
     assert good.grad.tolist() == [0.5, 0.5]
     assert math.isnan(tg.nn.utils.clip_grad_norm_([bad, good], 1.0))
     assert np.isnan(good.grad.data).all()
+
+
+def test_clipping_does_not_overflow():
+    w = weight((1.0, 1.0), (3e30, 4e30), dtype=np.float32)
+    assert tg.nn.utils.clip_grad_norm_([w], 1.0) == pytest.approx(5e30)
+    assert w.grad.tolist() == pytest.approx([0.6, 0.8])
+
+
+def test_clipping_by_value_on_both_sides():
+    w = weight((1.0, 1.0, 1.0), (-3.0, 0.25, 2.0))
+    tg.nn.utils.clip_grad_value_(w, 0.5)
+    assert w.grad.tolist() == [-0.5, 0.25, 0.5]
+
+
+def test_clipping_by_value_equals_torch():
+    torch = pytest.importorskip("torch")
+    given = [numbers(np.random.default_rng(8), *shape) for shape in [(7,), (3, 4), ()]]
+    given[0][0] = math.nan
+    for limit in (0.0, 0.25, 2):
+        ours, theirs = [], []
+        for g in given:
+            ours.append(weight(np.zeros(g.shape), g))
+            theirs.append(torch.zeros(g.shape, dtype=torch.float64, requires_grad=True))
+            theirs[-1].grad = torch.tensor(g)
+        tg.nn.utils.clip_grad_value_(ours, limit)
+        torch.nn.utils.clip_grad_value_(theirs, limit)
+        for a, b in zip(ours, theirs, strict=True):
+            assert np.array_equal(a.grad.data, b.grad.numpy(), equal_nan=True)
+
+
+def test_wrong_clipping_changes_nothing():
+    w = weight()
+    for call, words in (
+        (lambda: tg.nn.utils.clip_grad_norm_([w], -1.0), "Invalid max_norm: -1"),
+        (lambda: tg.nn.utils.clip_grad_norm_([w], math.nan), "Invalid max_norm: nan"),
+        (lambda: tg.nn.utils.clip_grad_norm_([w], 0.1, 0), "Invalid norm_type: 0"),
+        (lambda: tg.nn.utils.clip_grad_value_([w], -1.0), "Invalid clip_value: -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert w.grad.tolist() == [0.5, 0.5]
+    with pytest.warns(UserWarning, match="empty generator"):
+        assert tg.nn.utils.clip_grad_norm_((p for p in ()), 1.0) == 0

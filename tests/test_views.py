@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from graph_examples import Model, check_accounts, lstm, numpy_loop, recorded, rn
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing import graph
 from tinygrad_rnn.drawing.places import Places
+from tinygrad_rnn.drawing.values import summaries_of, summary_of
 from tinygrad_rnn.drawing.views import VIEWS
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -70,6 +72,14 @@ def programs(draw):
 patterns = st.sampled_from([None, "part0", "part*", "*.t=3", "t=?", "*", ("part1.*", "t=0")])
 
 
+def fitting(whole, given) -> tuple[str, ...]:
+    """Those of the patterns that are the name of a scope."""
+    scopes = {n.scope for n in whole.nodes if n.kind == "operation"}
+    paths = {scope[:k] for scope in scopes for k in range(1, len(scope) + 1)}
+    wanted = (given,) if isinstance(given, str) else given or ()
+    return tuple(p for p in wanted if any(fnmatchcase(".".join(path), p) for path in paths))
+
+
 @hypothesis.given(
     outputs=programs(),
     view=st.sampled_from([None, *VIEWS]),
@@ -82,6 +92,8 @@ patterns = st.sampled_from([None, "part0", "part*", "*.t=3", "t=?", "*", ("part1
 @hypothesis.settings(max_examples=150)
 def test_every_edge_is_accounted_for(outputs, view, **look):
     whole = graph(outputs)
+    for keyword in ("collapse", "expand"):
+        look[keyword] = fitting(whole, look[keyword])
     seen = whole.seen(view, **look)
     check_accounts(whole, seen, copies=look["parameters"] == "per step")
     for text in (whole.to_dot(view, **look), whole.to_mermaid(view, **look)):
@@ -353,6 +365,15 @@ def test_a_summary_is_that_of_the_values():
     assert (seen.count, seen.minimum, seen.maximum, seen.number) == (4, -2.0, 3.0, None)
     assert (seen.mean, seen.std) == pytest.approx((finite.mean(), finite.std()))
     assert seen.norm == pytest.approx(np.linalg.norm(finite))
+
+
+def test_summaries_of_many_are_those_of_each(rng):
+    many = [rng.standard_normal(shape) for shape in [(3,), (1, 3), (), (2, 2), (2000,)] * 3]
+    many += [None, np.zeros((0, 3)), np.array([1, 2, 3]), np.array([True, False, True])]
+    many += [np.array("text"), np.array([1.0, np.nan, 3.0]), np.full(3, np.inf), np.float32(7)]
+    many += [np.array(np.nan), np.array([1e300, 1e300]), np.array([1 + 1j])]
+    each = [None if array is None else summary_of(array) for array in many]
+    assert list(map(repr, summaries_of(many))) == list(map(repr, each))
 
 
 def test_the_gradient_of_a_cell_is_that_of_its_states():

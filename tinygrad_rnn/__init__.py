@@ -8,7 +8,7 @@
 (2, 2)
 """
 
-from . import errors, linalg, nn, ops, optim, plots, rnn
+from . import data, errors, io, linalg, nn, ops, optim, plots, rnn, train
 from .checking import gradcheck, gradgradcheck
 from .core.context import detect_anomaly, enable_grad, no_grad, scope
 from .core.primitive import Array, primitive
@@ -17,8 +17,10 @@ from .core.recording import record
 from .derivatives import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from .drawing import Graph, draw, graph
 from .inventory import summary
+from .io import load, save
 from .ops import *
 from .recomputation import checkpoint
 from .tensor import Tensor, as_tensor, asarray, named
+from .train import fit, generate
 
 __version__ = "0.1.0"

@@ -3,6 +3,7 @@
 from .core.errors import (
     AnomalyError,
     DtypeError,
+    FileFormatError,
     GradientMismatch,
     GraphError,
     NotFoldedWarning,
@@ -14,6 +15,7 @@ from .core.errors import (
 __all__ = [
     "AnomalyError",
     "DtypeError",
+    "FileFormatError",
     "GradientMismatch",
     "GraphError",
     "NotFoldedWarning",

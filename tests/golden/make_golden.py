@@ -155,18 +155,23 @@ def function(config: dict[str, Any], given: Arrays) -> Arrays:
     return _arrays({"out": out, **{f"d_{n}": t.grad for n, t in leaves.items()}})
 
 
-def trajectory(config: dict[str, Any], given: Arrays) -> Arrays:
-    """The parameters after every step of an optimiser; `skip` lists (step, parameter)."""
+def trajectory(config: dict[str, Any], given: Arrays, dtype: str = "float64") -> Arrays:
+    """The parameters w… after every step of an optimiser; `skip` lists (step, parameter)."""
     import torch
 
+    kind = getattr(torch, dtype)
     options = {k: v for k, v in config.items() if k not in ("name", "skip")}
-    w = {n: torch.tensor(given[n], requires_grad=True) for n in ("w0", "w1")}
+    w = {
+        n: torch.tensor(a, dtype=kind, requires_grad=True)
+        for n, a in given.items()
+        if n.startswith("w")
+    }
     optimiser = getattr(torch.optim, config["name"])(w.values(), **options)
     paths: dict[str, list[np.ndarray]] = {n: [] for n in w}
     for step in range(len(given["g_w0"])):
         for n, p in w.items():
             skipped = [step, n] in config.get("skip", [])
-            p.grad = None if skipped else torch.tensor(given[f"g_{n}"][step])
+            p.grad = None if skipped else torch.tensor(given[f"g_{n}"][step], dtype=kind)
         optimiser.step()
         for n, p in w.items():
             paths[n].append(p.detach().numpy().copy())

@@ -34,6 +34,10 @@ class UnsupportedOperation(TypeError, NotImplementedError):
     """A NumPy function, or an argument of one, that has no differentiable counterpart here."""
 
 
+class FileFormatError(ValueError):
+    """A file that isn't what its name says, was cut short or altered, or holds what isn't read."""
+
+
 class NotFoldedWarning(UserWarning):
     """A recurrent cell of one's own that runs step by step, and why; once for each cell."""
 

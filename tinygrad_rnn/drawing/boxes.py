@@ -12,6 +12,8 @@ from .places import Path
 from .records import GraphNode, Kind
 from .steps import innermost_step
 
+_MOST_NAMES = 8
+
 
 class Box(NamedTuple):
     """What is folded into one.
@@ -36,6 +38,7 @@ class Chooser:
         self._options = options
         self._known: dict[tuple[Path, bool], Box | None] = {}
         paths = dict.fromkeys(node.scope for node in operations)
+        check_patterns(paths, options)
         self._depth = options.depth or _depth(paths)
         self._gaps = self._all_gaps(paths) if options.steps is not None else {}
 
@@ -120,6 +123,28 @@ def _number(name: str) -> int:
     number = step_number(name)
     assert number is not None
     return number
+
+
+def check_patterns(paths: Iterable[Path], options: Options) -> None:
+    """Complains about a name that no scope has.
+
+    Raises:
+        ValueError: naming those that there are.
+    """
+    if not options.collapse and not options.expand:
+        return
+    names = list(dict.fromkeys(".".join(p[:k]) for p in paths for k in range(len(p) + 1)))
+    for keyword in ("collapse", "expand"):
+        for pattern in getattr(options, keyword):
+            if not any(fnmatchcase(name, pattern) for name in names):
+                known = [repr(name) for name in names if name]
+                more = ", …" if len(known) > _MOST_NAMES else ""
+                there = (
+                    f"there are {', '.join(known[:_MOST_NAMES])}{more}"
+                    if known
+                    else ('the graph has none, and "with tg.scope(name):" makes one')
+                )
+                raise ValueError(f"{keyword}={pattern!r} is the name of no scope; {there}")
 
 
 def _matches(path: Path, patterns: Iterable[str] | None) -> bool:

@@ -26,6 +26,11 @@ def caption(graph: GraphData) -> tuple[str, ...]:
             f"of each layer the first and the last {what}; those between them are left out; "
             "steps=None with a view shows all"
         )
+    if graph.colour == "gradient" and not any(node.gradient for node in graph.nodes):
+        lines.append(
+            "nothing is coloured: no gradient was recorded; go forward, back and draw inside "
+            '"with tg.record():"'
+        )
     lines.append(", ".join(_counts(graph.nodes)))
     return tuple(lines)
 

@@ -6,12 +6,14 @@ No step of it is recursive, and the numbering depends on the graph alone.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ..core.graph import Constant, Node, Output
+from ..core.graph import Constant, Node, Operation, Output
 from ..core.recording import Recording
 from ..tensor import Tensor
 from .places import Places
@@ -23,6 +25,8 @@ from .values import Noted
 # How an operation reads whose first operand is a plain number.
 _INFIX = {"subtract": "-", "divide": "/", "power": "^"}
 _LONGEST_VALUE = 24
+_MADE = (Node, Output)
+_ARRAYS = (*_MADE, Constant, Tensor)
 
 
 def collect(
@@ -34,17 +38,29 @@ def collect(
         outputs: whose making is asked for.
         recording: what knows the values and gradients of the nodes, if anything.
     """
-    unfolding = Unfolding()
-    records = [
-        unfolding.resolve(tensor if tensor._node is None else tensor._node) for tensor in outputs
-    ]
-    operations = sorted(_operations(records, unfolding), key=unfolding.order)
-    survey = _Survey(unfolding, Places(node.scope for node in operations))
-    for node in operations:
-        survey.add_operation(node)
-    for record in records:
-        survey.add_output(record)
-    return tuple(survey.nodes(Noted(recording))), tuple(survey.edges)
+    made = [tensor if tensor._node is None else tensor._node for tensor in outputs]
+    with _no_collections():
+        unfolding = Unfolding()
+        records = [unfolding.resolve(record) for record in made]
+        operations = sorted(_operations(records, unfolding), key=unfolding.order)
+        survey = _Survey(unfolding, Places(node.scope for node in operations))
+        for node in operations:
+            survey.add_operation(node)
+        for record in records:
+            survey.add_output(record)
+        return tuple(survey.nodes(Noted(recording))), tuple(survey.edges)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pauses the search for garbage, which finds none while a graph is made, and takes long."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _operations(records: Iterable[Any], unfolding: Unfolding) -> set[Node]:
@@ -55,16 +71,12 @@ def _operations(records: Iterable[Any], unfolding: Unfolding) -> set[Node]:
         record = pending.pop()
         if isinstance(record, Node) and record not in found:
             found.add(record)
-            pending.extend(_maker(a) for a in unfolding.arguments(record))
+            pending += [_maker(a) for a in unfolding.arguments(record) if isinstance(a, _MADE)]
     return found
 
 
 def _maker(record: Any) -> Any:
     return record.node if isinstance(record, Output) else record
-
-
-def _is_array(argument: Any) -> bool:
-    return isinstance(argument, (Node, Output, Constant, Tensor))
 
 
 class _Survey:
@@ -83,14 +95,16 @@ class _Survey:
     def add_operation(self, node: Node) -> None:
         path = self._where.path(node.scope)
         arguments = self._unfolding.arguments(node)
-        arrays = [(i, a) for i, a in enumerate(arguments) if _is_array(a)]
-        for _, argument in arrays:
-            if not isinstance(argument, (Node, Output)):
+        names = _argument_names(node.operation, len(arguments))
+        used = [
+            (name, a) for name, a in zip(names, arguments, strict=True) if isinstance(a, _ARRAYS)
+        ]
+        for _, argument in used:
+            if not isinstance(argument, _MADE):
                 self._add_use(argument, path)
         target = self._number(node)
         self._places[id(node)] = path
-        for position, argument in arrays:
-            self.edges.append(self._edge(argument, target, _argument_name(node, position)))
+        self.edges += [self._edge(argument, target, name) for name, argument in used]
 
     def add_output(self, record: Any) -> None:
         maker = _maker(record)
@@ -111,22 +125,22 @@ class _Survey:
         self._places[id(leaf)] = _common(known, path)
 
     def _edge(self, argument: Any, target: str, name: str) -> GraphEdge:
-        source = self._ids[id(_maker(argument))]
         if not isinstance(argument, Output):
-            return GraphEdge(source, target, name)
+            return GraphEdge(self._ids[id(argument)], target, name)
         label = argument.name or f"[{argument.index}]"
-        return GraphEdge(source, target, name, argument.index, label)
+        return GraphEdge(self._ids[id(argument.node)], target, name, argument.index, label)
 
     def nodes(self, noted: Noted) -> Iterator[GraphNode]:
-        for record in self._records:
+        known = noted.values(self._records), noted.gradients(self._records)
+        for record, value, gradient in zip(self._records, *known, strict=True):
             make = _operation if isinstance(record, Node) else _leaf
             yield make(
                 record,
                 id=self._ids[id(record)],
                 place=self._places[id(record)],
                 is_output=id(record) in self._outputs,
-                value=noted.value(record),
-                gradient=noted.gradient(record),
+                value=value,
+                gradient=gradient,
             )
 
 
@@ -175,22 +189,26 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     return a[:length]
 
 
-def _argument_name(node: Node, position: int) -> str:
-    names = node.operation.names
-    if len(node.arguments) == len(names):
-        return names[position]
-    first = len(names) - 1  # of the arrays of an operation on any number of them
-    return names[position] if position < first else f"{names[first]}[{position - first}]"
+def _argument_names(operation: Operation, count: int) -> Sequence[str]:
+    """The names of so many arguments; those of the last that takes any number have numbers."""
+    names = operation.names
+    if count == len(names):
+        return names
+    *first, several = names
+    return [*first, *(f"{several}[{k}]" for k in range(count - len(first)))]
 
 
 def _plain_arguments(node: Node) -> str:
     """The arguments that are not arrays, as in ``axis=0``, ``2`` or ``[:, 0]``."""
+    plain = [(k, v) for k, v in enumerate(node.arguments) if not isinstance(v, _ARRAYS)]
+    if not plain:
+        return ""
     operation, parts = node.operation, []
-    for position, value in enumerate(node.arguments):
-        if _is_array(value) or value is None or value is False:
+    names = _argument_names(operation, len(node.arguments))
+    for position, value in plain:
+        if value is None or value is False:
             continue
-        name = _argument_name(node, position)
-        text = _short(value)
+        name, text = names[position], _short(value)
         if name in operation.arrays:
             sign = _INFIX.get(operation.name) if position == 0 else None
             parts.append(f"{text} {sign} ·" if sign else text)

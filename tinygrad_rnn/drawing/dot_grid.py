@@ -34,6 +34,7 @@ _HEAD = f"""digraph {{
 """
 _BACKWARD_RAIL = "#D7A6CB"
 _ARROW = 6.0  # how long an arrow's head is
+_LABEL = 11.0  # how high a label is
 
 
 def grid_text(graph: GraphData, grid: Grid, scale: Scale | None) -> str:
@@ -75,12 +76,15 @@ def _at(x: float, y: float) -> str:
 
 
 def _edges(graph: GraphData, grid: Grid, by_id: dict[str, GraphNode]) -> Iterator[str]:
+    begun: dict[Point, int] = {}
     for edge in graph.edges:
         source = by_id[edge.source]
         points = _route(edge, grid)
         look = [f'pos="{_spline(points)}"']
         if edge.label:
-            look.append(f'label=<{escaped(edge.label)}>, lp="{_label_at(edge, points)}"')
+            before = begun.get(points[0], 0)  # lines that begin here have their labels in a column
+            begun[points[0]] = before + 1
+            look.append(f'label=<{escaped(edge.label)}>, lp="{_label_at(edge, points, before)}"')
         if source.kind == "parameter":
             look.append(f'color="{RAIL}", arrowsize=0.45')
         elif edge.target in grid.rails:  # dashes of several lines would fill each other
@@ -152,12 +156,12 @@ def _spline(points: list[Point]) -> str:
     return " ".join(text)
 
 
-def _label_at(edge: GraphEdge, points: list[Point]) -> str:
-    """Over or beside the beginning of a line, where it is told whose it is."""
+def _label_at(edge: GraphEdge, points: list[Point], before: int) -> str:
+    """Over or beside the beginning of a line, past so many labels of others that begin there."""
     (xa, ya), (xb, yb) = points[0], points[1]
     half = 2.7 * len(edge.label)
     if abs(ya - yb) < 1:
-        return _at(xa + (5 + half) * (1 if xb > xa else -1), ya + 6)
+        return _at(xa + (5 + half) * (1 if xb > xa else -1), ya + 6 + _LABEL * before)
     up = 1 if yb > ya else -1
     along = 8 / max(abs(yb - ya), 8.0)
-    return _at(xa + (xb - xa) * along + 4 + half, ya + up * 8)
+    return _at(xa + (xb - xa) * along + 4 + half, ya + up * (8 + _LABEL * before))

@@ -93,9 +93,10 @@ def size(node: GraphNode) -> tuple[float, float]:
     """A size at which the text of a node fits."""
     lines = node_lines(bare(node))
     width = max((_WIDTHS[kind] * len(text) for kind, text in lines), default=0.0)
-    round_ones = 1.25 if node.kind == "input" else 1.0
-    more = 24.0 if node.kind == "parameter" else 4.0
-    return round_ones * width + 2 * _MARGIN, round_ones * _LINE * len(lines) + more
+    wide = 1.25 if node.kind == "input" else 1.0
+    high = 1.45 if node.kind == "parameter" else wide  # a cylinder's lid grows with it
+    more = 14.0 if node.kind == "parameter" else 4.0
+    return wide * width + 2 * _MARGIN, high * _LINE * len(lines) + more
 
 
 class _Layout:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.context import current
 from ..core.recording import Recording
+from ..module import Module
 from ..tensor import Tensor
 from .caption import caption
 from .collect import collect
 from .dot import dot_text
 from .mermaid import mermaid_text
 from .options import Look, Options
+from .page import page
 from .records import GraphData
 from .render import INSTALL, LayoutFailed, NoGraphviz
 from .views import seen_as
@@ -54,7 +56,7 @@ class Graph(GraphData):
                 recording noted it: `graph` tells how it comes to the graph.
 
         Raises:
-            ValueError: for an unknown view, or a value without a meaning.
+            ValueError: for an unknown view, a name that no scope has, or a value without a meaning.
             TypeError: for an unknown keyword.
 
         >>> import numpy as np, tinygrad_rnn as tg
@@ -88,6 +90,24 @@ class Graph(GraphData):
         flowchart LR
         """
         return mermaid_text(self.seen(view, **look))
+
+    def to_html(self, title: str = "Graph") -> str:
+        """The graph as the text of an interactive page, which needs nothing but itself.
+
+        Boxes fold and unfold, what is pointed at tells of itself, a slider plays the passes.
+
+        Args:
+            title: of the page.
+
+        Raises:
+            ValueError: if this graph is a folded one: the page folds by itself.
+
+        >>> import tinygrad_rnn as tg
+        >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        >>> "<title>e to the w</title>" in tg.graph(tg.exp(w)).to_html(title="e to the w")
+        True
+        """
+        return page(self, title)
 
     def to_graphviz(self, view: str | None = None, **look: Unpack[Look]) -> Any:
         """The text of `to_dot` as a ``graphviz.Source``, which notebooks show.
@@ -138,7 +158,7 @@ def graph(*outputs: Any, record: Recording | None = None) -> Graph:
             gradients that it noted. Inside ``with tg.record():`` the active one, without asking.
 
     Raises:
-        TypeError: if there is something else among them.
+        TypeError: if there is something else among them, or `record` isn't a recording.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> from tinygrad_rnn.drawing import graph
@@ -155,6 +175,9 @@ def graph(*outputs: Any, record: Recording | None = None) -> Graph:
     >>> round(last.value.number, 3), last.gradient.number
     (1.509, 1.0)
     """
+    if record is not None and not isinstance(record, Recording):
+        kind = type(record).__name__
+        raise TypeError(f"record= takes what 'with tg.record() as recording:' gives, got {kind}")
     recording = current().record if record is None else record
     nodes, edges = collect(_tensors(outputs), recording)
     return Graph(nodes, edges)
@@ -226,9 +249,18 @@ def _tensors(outputs: Iterable[Any]) -> Iterator[Tensor]:
         elif isinstance(value, (tuple, list)):
             pending.extend(value[::-1])
         else:
-            raise TypeError(
-                f"only Tensors know how they were made, got {type(value).__name__}: make one of "
-                "the arrays that it is computed from a Tensor with requires_grad=True"
-            )
+            kind = type(value).__name__
+            raise TypeError(f"only Tensors know how they were made, got {kind}: {_advice(value)}")
     if not count:
         raise TypeError("give at least one Tensor whose graph is wanted")
+
+
+def _advice(value: Any) -> str:
+    """How to come to a graph from what has none."""
+    if isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)):
+        return "call the module, and draw what it returns, tg.draw(model(x), path)"
+    if isinstance(value, GraphData):
+        return "a graph draws itself, graph.render(path)"
+    if isinstance(value, (str, os.PathLike)):
+        return "first the Tensor, then the path, tg.draw(loss, path)"
+    return "make one of the arrays that it is computed from a Tensor with requires_grad=True"

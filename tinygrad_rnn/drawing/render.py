@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.util
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -37,6 +35,17 @@ def format_of(path: Path) -> str:
         known = ", ".join(f".{name}" for name in PICTURES + TEXTS)
         raise ValueError(f"no format is known for {str(path)!r}: its name should end in {known}")
     return suffix
+
+
+def check_time_limit(seconds: object) -> None:
+    """Raises unless it is a number of seconds, or None.
+
+    Raises:
+        ValueError: saying what it takes.
+    """
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):  # type: ignore[operator]
+        raise ValueError(f"time_limit= takes seconds, more than 0, or None, not {seconds!r}")
 
 
 def lay_out(text: str, picture_format: str, time_limit: float | None) -> bytes:
@@ -89,30 +98,3 @@ def _commands(picture_format: str) -> list[list[str]]:
 def _last_line(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip() if lines else ""
-
-
-def check_writable(path: Path) -> None:
-    """Raises OSError if `path` can't be written, before any work is put into what to write."""
-    if path.is_dir():
-        code = errno.EISDIR
-    elif not path.parent.exists():
-        code = errno.ENOENT
-    elif not path.parent.is_dir():
-        code = errno.ENOTDIR
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        code = errno.EACCES
-    else:
-        return
-    raise OSError(code, os.strerror(code), str(path))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file at once: until all is written, `path` stays as it was."""
-    part = path.with_name(f".{os.urandom(6).hex()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ class Unfolding:
     def __init__(self) -> None:
         self._results: dict[int, list[Any]] = {}
         self._places: dict[int, tuple[int, ...]] = {}  # where a node of an opened one belongs
+        self._arguments: dict[int, list[Any]] = {}
         self._kept: list[Any] = []
 
     def resolve(self, record: Any) -> Any:
@@ -29,7 +30,12 @@ class Unfolding:
 
     def arguments(self, node: Node) -> list[Any]:
         """The arguments of a node, resolved."""
-        return [self.resolve(argument) for argument in node.arguments]
+        found = self._arguments.get(id(node))
+        if found is None:
+            found = self._arguments[id(node)] = [
+                self.resolve(a) if isinstance(a, (Node, Output)) else a for a in node.arguments
+            ]
+        return found
 
     def order(self, node: Node) -> tuple[int, ...]:
         """By this nodes are sorted: the opened ones where the folded one was."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..core.files import check_writable, write_whole
 from .dot import dot_text
 from .mermaid import mermaid_text
 from .options import Options
@@ -14,10 +15,9 @@ from .render import (
     TEXTS,
     LayoutFailed,
     NoGraphviz,
-    check_writable,
+    check_time_limit,
     format_of,
     lay_out,
-    write_whole,
 )
 from .views import seen_as, smaller
 
@@ -27,6 +27,7 @@ def write_picture(
 ) -> tuple[Path, str]:
     """Writes the picture, or the next best; returns the file written and what to warn of."""
     wanted = format_of(path)
+    check_time_limit(time_limit)
     shown = seen_as(whole, options)
     check_writable(path)
     if wanted in TEXTS:

@@ -14,6 +14,7 @@ from ..module import Module
 from ..panels import label_steps, new_figure
 from ..restoring import undisturbed
 from ..rnn.layers import Recurrent
+from ..rnn.trace_plot import check_labels
 from ..tensor import Tensor, as_tensor
 from .drawn import Drawn
 
@@ -72,8 +73,7 @@ def connectivity(
     (6, 6)
     """
     norms = connectivity_norms(layer, x, sequence=sequence, batch_first=batch_first)
-    if labels is not None and len(labels) != norms.shape[1]:
-        raise ValueError(f"connectivity: {len(labels)} labels for {norms.shape[1]} steps")
+    check_labels(labels, norms.shape[1], "connectivity")
     side = _SIDE if labels is None else min(max(_SIDE, 0.17 * len(labels)), _LARGEST_SIDE)
     title = f"Input–output connectivity: {_called(layer)}"
     made = new_figure((side + 1.2, side), title, "connectivity")
@@ -95,7 +95,10 @@ def connectivity_norms(
 ) -> np.ndarray:
     """(T, T): ‖∂y_t/∂x_s‖ in row t and column s; see `connectivity`."""
     if not callable(layer):
-        raise TypeError(f"connectivity takes a layer or a function, not {layer!r:.60}")
+        raise TypeError(
+            f"connectivity takes a layer or a function, got {type(layer).__name__}: "
+            "connectivity(lstm, x)"
+        )
     x = as_tensor(x)
     if x.dtype.kind != "f":
         raise DtypeError(

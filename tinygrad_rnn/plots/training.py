@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ def _arrays(curves: Any) -> dict[str, np.ndarray]:
             f"training_curves takes a mapping from names to values, got {type(curves).__name__}: "
             'training_curves({"loss": losses, "val_loss": validation_losses})'
         )
-    arrays = {str(name): np.asarray(values, np.float64) for name, values in curves.items()}
+    arrays = {str(name): _numbers(name, values) for name, values in curves.items()}
     for name, values in arrays.items():
         if values.ndim != 1:
             raise ValueError(
@@ -99,6 +99,16 @@ def _arrays(curves: Any) -> dict[str, np.ndarray]:
     if not any(map(len, arrays.values())):
         raise ValueError("training_curves: there is nothing to draw; no curve has a value")
     return arrays
+
+
+def _numbers(name: Any, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float64)
+    except ValueError:
+        raise ValueError(
+            f"training_curves: {name!r} holds what isn't a number; it needs one number for each "
+            "epoch or step, (n,)"
+        ) from None
 
 
 def _places(name: str, values: np.ndarray, steps: Any) -> np.ndarray:
@@ -122,7 +132,7 @@ def _logarithmic(
     if isinstance(log, bool):
         names = metrics if log else []
     else:
-        names = [log] if isinstance(log, str) else list(log)
+        names = [log] if isinstance(log, str) else list(log) if isinstance(log, Iterable) else [log]
     for name in names:
         if name not in metrics:
             raise ValueError(f"training_curves: log={name!r}, and there are {', '.join(metrics)}")

@@ -30,6 +30,9 @@ def page(graph: GraphData, title: str = "Graph") -> str:
         graph: in the view "ops".
         title: of the page.
 
+    Raises:
+        ValueError: for a graph that is folded.
+
     >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn.drawing import graph
     >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
@@ -37,6 +40,11 @@ def page(graph: GraphData, title: str = "Graph") -> str:
     >>> text[:15], "<title>e to the w</title>" in text
     ('<!doctype html>', True)
     """
+    if graph.view != "ops" or any(node.holds for node in graph.nodes):
+        raise ValueError(
+            f"the page needs every operation, and folds by itself; this graph is the view "
+            f"{graph.view!r} of one: make the page of the graph that it was seen from"
+        )
     parts = {
         "title": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
         "style": _static("page.css"),

@@ -1,6 +1,6 @@
 """What PyTorch users look for under `nn.utils`."""
 
-from ...optim import clip_grad_norm_
+from ...optim.clipping import clip_grad_norm_, clip_grad_value_
 from . import rnn
 
-__all__ = ["clip_grad_norm_", "rnn"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]

@@ -1,0 +1,8 @@
+"""The training loop, its history, and texts of a model's own."""
+
+from .evaluation import evaluate
+from .generation import generate, probabilities, stream
+from .history import History
+from .loop import fit
+
+__all__ = ["History", "evaluate", "fit", "generate", "probabilities", "stream"]
