@@ -128,7 +128,7 @@ def _stretch(
         here = None if real is None else real[steps.start : steps.stop]
         rest = steps, reverse, real
         unroll = _unrolled_later if isinstance(cell, Foreign) else _unrolled
-        folded = folded_scan(cell, xs, state, reverse, here, unroll, rest, True)
+        folded = folded_scan(cell, xs, state, reverse, here, unroll, rest)
         if folded is not None:
             return folded
     if isinstance(cell, Foreign):

@@ -18,7 +18,7 @@ from ...core.graph import Node, Output, leads_to, next_serial
 from ...core.primitive import is_tensor, wrap
 from ..cells import Cell
 from ..states import like, map_parts, parts_of
-from .finding import is_own, of_any_cell, of_own_cell, record_of
+from .finding import of_any_cell, of_own_cell, record_of
 from .functions import Program
 from .run import Run
 
@@ -51,7 +51,6 @@ def fold(
     real: np.ndarray | None,
     unroll: Callable[..., Any],
     rest: tuple[Any, ...],
-    trusted: bool,
 ) -> tuple[Any, Any] | None:
     """All steps of a cell by its program; None if they have to be carried out one by one.
 
@@ -60,11 +59,10 @@ def fold(
         reverse: whether to go from the last step to the first.
         real: (T, N), which steps are real; None if all are.
         unroll: ``unroll(cell, xs, state, *rest)`` carries out the steps one by one.
-        trusted: whether a cell from elsewhere may be taken to be a function of its arguments.
     """
     context = current()
     looked_at = context.anomaly or context.record is not None or context.tracer is not None
-    if _unrolled.get() or looked_at or xs.dtype.kind != "f" or not (trusted or is_own(cell)):
+    if _unrolled.get() or looked_at or xs.dtype.kind != "f":
         return None
     parts = parts_of(state)
     if not xs.size or not all(hasattr(part, "dtype") for part in parts):

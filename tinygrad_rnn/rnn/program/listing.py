@@ -97,7 +97,8 @@ def program(
         any_batch = False
     if not any_batch and count != len(x):
         step, captured, made = written(len(x))
-    return Listing(first_name, step, captured, made, names, any_batch, masked, backwards)
+    module = _Module(first_name, step, captured, made, names, any_batch, masked, backwards)
+    return Listing(first_name, made, module.text())
 
 
 def _chosen(given: Any, layer: int, direction: int) -> tuple[Any, int | None, str]:
@@ -235,21 +236,9 @@ class Listing:
             both take `real` as their last argument.
     """
 
-    def __init__(
-        self,
-        title: str,
-        step: Step,
-        captured: Sequence[tuple[Value, Any, np.ndarray]],
-        program: Program,
-        names: dict[int, str],
-        any_batch: bool,
-        masked: bool,
-        reverse: bool,
-    ) -> None:
+    def __init__(self, title: str, program: Program, module: str) -> None:
         self.source = program.source
-        self.module = _Module(
-            title, step, captured, program, names, any_batch, masked, reverse
-        ).text()
+        self.module = module
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(self.module, f"<program of {title}>", "exec"), space)
         self.forward = space["forward"]
