@@ -1,0 +1,93 @@
+"""What the demos' command lines have in common."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+MISSING = '{}. The demos need a few more packages: pip install -e ".[demo]"'
+
+
+def parser(script: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with --seed and --out; `script` is the file's name without its ending."""
+    made = argparse.ArgumentParser(
+        usage=f"python demos/{script}.py [options]",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    number(made, "--seed", at_least(0), 0, "of all that is random")
+    folder = Path(f"{script.replace('_', '-')}-out")
+    made.add_argument("--out", type=Path, default=folder, metavar="DIR",
+                      help=f"where to put what is made (default: {folder})")  # fmt: skip
+    return made
+
+
+def number(made: Any, flag: str, kind: Any, default: Any, what: str) -> None:
+    """Adds an option that takes a number."""
+    made.add_argument(
+        flag, type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
+    )
+
+
+def at_least(smallest: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number, not below `smallest`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = smallest - 1
+        if value < smallest:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {smallest} on")
+        return value
+
+    return convert
+
+
+def positive(text: str) -> float:
+    """A type for argparse: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+def read(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options given, with the folder `out` made; one line and exit code 2 if they are wrong."""
+    args = made.parse_args(arguments)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        made.error(f"can't make the directory {args.out}: {error.strerror}")
+    return args
+
+
+def keep(figures: dict[str, Any], args: argparse.Namespace) -> Path:
+    """Writes figures.json: what was found, and with which options."""
+    options = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
+    path = args.out / "figures.json"
+    text = json.dumps({"options": options, **figures}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def run(main: Callable[[], Any]) -> None:
+    """Calls `main` as a script does: whatever is printed, the console takes it; Ctrl-C is no error
+    of the program's."""
+    sys.stdout.reconfigure(errors="replace")
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped.")
