@@ -341,8 +341,12 @@ def test_a_bar_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys):
 def test_history_draws_itself():
     pytest.importorskip("matplotlib")
     model, optimiser = linear()
-    history = tg.fit(model, F.mse_loss, optimiser, [line()], epochs=3, validation=[line()])
-    assert list(history.plot(log=True).arrays) == ["loss", "lr", "val_loss"]
+    options = {"epochs": 3, "validation": [line()]}
+    history = tg.fit(model, F.mse_loss, optimiser, [line()], **options)
+    assert list(history.plot(log=True).arrays) == ["loss", "val_loss"]  # lr was always the same
+    falling = tg.optim.lr_scheduler.ExponentialLR(optimiser, 0.5)
+    rest = tg.fit(model, F.mse_loss, optimiser, [line()], **options, schedule=falling)
+    assert list(rest.plot().arrays) == ["loss", "lr", "val_loss"]
     assert "3 rows of steps, loss" in repr(history)
     with pytest.raises(ValueError, match="draw"):
         History().plot()
@@ -386,3 +390,107 @@ def test_a_model_over_windows_returns_its_state():
     optimiser = tg.optim.SGD(model.parameters())
     with pytest.raises(TypeError, match=r"returns \(output, state\); this one returned a Tensor"):
         tg.fit(model, F.mse_loss, optimiser, tg.data.Windows(line()[0], 3), epochs=2)
+
+
+class Diary(tg.train.Watcher):
+    """Notes what it is told; ends the training after some steps or epochs."""
+
+    def __init__(self, steps=None, epochs=None):
+        self.steps, self.epochs, self.notes, self.values = steps, epochs, [], []
+
+    def begin_training(self):
+        self.notes.append("begin")
+
+    def begin_epoch(self, epoch):
+        self.notes.append(f"epoch {epoch}")
+
+    def begin_step(self, step):
+        self.notes.append(f"step {step}")
+
+    def end_step(self, step, values):
+        self.values.append(values["loss"])
+        return self.steps == step + 1
+
+    def end_epoch(self, epoch, values):
+        self.notes.append(f"end of {epoch} {sorted(values)}")
+        return self.epochs == epoch + 1
+
+    def end_training(self):
+        self.notes.append("end")
+
+
+def watched(diary, **options):
+    x = np.arange(6, dtype=np.float32).reshape(6, 1)
+    model = tg.nn.Linear(1, 1, rng=0)
+    data = tg.data.batches((x, 2 * x), batch_size=3)
+    optimiser = tg.optim.SGD(model.parameters(), lr=0.01)
+    return tg.fit(model, F.mse_loss, optimiser, data, watchers=[diary], **options)
+
+
+def test_a_watcher_is_told_of_everything_in_order():
+    diary = Diary()
+    history = watched(diary, epochs=2)
+    names = "['loss', 'lr', 'seconds', 'steps', 'tokens_per_second']"
+    assert diary.notes == [
+        *("begin", "epoch 0", "step 0", "step 1", f"end of 0 {names}"),
+        *("epoch 1", "step 2", "step 3", f"end of 1 {names}", "end"),
+    ]
+    assert diary.values[1::2] == history["loss"].tolist()  # the means at the end of each epoch
+    assert diary.values[0] != diary.values[1]
+
+
+@pytest.mark.parametrize(
+    ("ends", "steps"), [({"steps": 3}, 3), ({"steps": 2}, 2), ({"epochs": 2}, 4)]
+)
+def test_a_watcher_ends_the_training(ends, steps):
+    diary = Diary(**ends)
+    history = watched(diary, epochs=9)
+    assert history["steps"][-1] == steps
+    assert history.stopped == "early"
+    assert sum(note.startswith("end of") for note in diary.notes) == (steps + 1) // 2
+    assert diary.notes[-1] == "end"
+
+
+class Share:
+    """An accumulator: the share of outputs above a bound."""
+
+    def reset(self):
+        self.above = self.all = 0
+
+    def add(self, output, targets):
+        self.above += int((np.asarray(output) > 4).sum())
+        self.all += targets.size
+
+    def value(self):
+        return self.above / self.all
+
+
+def test_a_metric_that_is_an_object_has_its_value_of_all_batches():
+    data = [
+        (np.array([[1.0], [5.0], [6.0]]), np.zeros((3, 1))),
+        (np.array([[9.0]]), np.zeros((1, 1))),
+    ]
+    share = Share()
+    share.reset()
+    share.add(np.full(9, 9.0), np.zeros(9))  # of something else before
+    found = evaluate(lambda x: x, F.mse_loss, data, {"share": share})
+    assert found["share"] == 0.75
+    assert found["loss"] == (1 + 25 + 36 + 81) / 4
+
+
+def test_a_checkpoint_can_not_hold_such_an_object(tmp_path):
+    with pytest.raises(ValueError, match="what metrics that are objects have added up"):
+        watched(Diary(), epochs=1, metrics={"share": Share()}, checkpoint=tmp_path / "run.npz")
+
+
+def test_keep_best_says_which_parameters_stay():
+    x = np.ones((4, 1), dtype=np.float32)
+    ends = {}
+    for keep_best in (True, False):
+        model = tg.nn.Linear(1, 1, rng=0)
+        optimiser = tg.optim.SGD(model.parameters(), lr=1.5)  # every step makes it worse
+        data = tg.data.batches((x, 9 * x), batch_size=4)
+        history = tg.fit(model, F.mse_loss, optimiser, data, epochs=3, keep_best=keep_best)
+        ends[keep_best] = F.mse_loss(model(x), 9 * x).item()
+        assert (history.best is None) == (not keep_best)
+    assert ends[True] < ends[False]

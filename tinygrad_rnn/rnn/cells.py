@@ -109,6 +109,40 @@ class Cell(Module):
             blocks = [init.orthogonal(block, dtype, rng) for _ in range(self.gates)]
             self.weight_hh.data = np.concatenate(blocks)
 
+    @classmethod
+    def of_weights(
+        cls,
+        weight_ih: Any,
+        weight_hh: Any,
+        bias_ih: Any = None,
+        bias_hh: Any = None,
+        **settings: Any,
+    ) -> Any:
+        """A cell whose weights are Tensors from elsewhere, such as views of others' weights.
+
+        Args:
+            weight_ih, weight_hh, bias_ih, bias_hh: shaped as the attributes of these names.
+            settings: the other attributes that its equations read, such as ``activation``.
+        """
+        cell = cls.__new__(cls)
+        vars(cell).update(
+            input_size=weight_ih.shape[1],
+            hidden_size=weight_hh.shape[1],
+            bias=bias_ih is not None,
+            weight_ih=weight_ih,
+            weight_hh=weight_hh,
+            bias_ih=bias_ih,
+            bias_hh=bias_hh,
+            **settings,
+        )
+        return cell
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the weights."""
+        weight = vars(self).get("weight_ih")
+        return weight.dtype if isinstance(weight, Tensor) else super().dtype
+
     def _drawn(self, shape: tuple[int, ...], dtype: Any, rng: np.random.Generator) -> Parameter:
         return Parameter(init.uniform(shape, 1 / math.sqrt(self.hidden_size), dtype, rng))
 

@@ -4,5 +4,6 @@ from .evaluation import evaluate
 from .generation import generate, probabilities, stream
 from .history import History
 from .loop import fit
+from .watching import Watcher
 
-__all__ = ["History", "evaluate", "fit", "generate", "probabilities", "stream"]
+__all__ = ["History", "Watcher", "evaluate", "fit", "generate", "probabilities", "stream"]

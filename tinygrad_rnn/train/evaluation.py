@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,8 +14,23 @@ from ..module import Module
 from ..rnn.states import detach
 from ..tensor import Tensor
 
+
+@runtime_checkable
+class Accumulator(Protocol):
+    """A metric that isn't a mean over batches: it takes in batches, and has a value of them all."""
+
+    def reset(self) -> None:
+        """Forgets all."""
+
+    def add(self, output: Any, targets: Any) -> None:
+        """Takes in a batch."""
+
+    def value(self) -> float:
+        """What it says of all since the last `reset`."""
+
+
 Loss = Callable[[Any, Any], Any]
-Metrics = Mapping[str, Callable[[Any, Any], Any]]
+Metrics = Mapping[str, Callable[[Any, Any], Any] | Accumulator]
 
 
 def evaluate(
@@ -38,13 +53,13 @@ def evaluate(
     >>> tg.train.evaluate(lambda x: x[:, :1], tg.nn.functional.mse_loss, data)
     {'loss': 1.0}
     """
-    means = Means()
+    means = Means(metrics)
     state = None
     with mode(model, training=False), no_grad():
         for batch in data.from_start() if isinstance(data, Resumable) else data:
             output, state = forward(model, batch, state)
             targets = targets_of(batch)
-            means.add(measured(loss(output, targets), output, targets, metrics), targets)
+            means.add(loss(output, targets), output, targets)
     if not means.weight:
         raise ValueError("there is no batch to evaluate: a generator can be read only once")
     return means.values()
@@ -63,38 +78,64 @@ def forward(model: Any, batch: Any, state: Any) -> tuple[Any, Any]:
     return result
 
 
-def measured(loss: Any, output: Any, targets: Any, metrics: Metrics | None) -> dict[str, float]:
-    """The loss and the metrics of one batch, as numbers."""
-    values = {"loss": float(loss)}
-    if metrics:
-        with no_grad():
-            bare = output.detach() if isinstance(output, Tensor) else output
-            values.update({name: float(f(bare, targets)) for name, f in metrics.items()})
-    return values
-
-
 def targets_of(batch: Any) -> Any:
     """What the output for a batch is compared with."""
     return batch.targets if hasattr(batch, "fresh") else batch[-1]
 
 
 class Means:
-    """Sums of values by name, and of the weights they came with."""
+    """Losses and metrics of batches: their means, each batch counted by how many targets it has.
 
-    def __init__(self) -> None:
+    Args:
+        metrics: as `tg.fit` takes them; accumulators begin anew.
+
+    Attributes:
+        sums, weight: of values by name, each times its batch's weight; and of these weights.
+    """
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
         self.sums: dict[str, float] = {}
         self.weight = 0
+        self._metrics = metrics or {}
+        for metric in self._metrics.values():
+            if isinstance(metric, Accumulator):
+                metric.reset()
 
-    def add(self, values: Mapping[str, float], targets: Any) -> None:
-        """Takes in what a batch with these targets gave; it counts by how many they are."""
-        weight = targets.size if isinstance(targets, Tensor) else int(np.size(targets))
-        for name, value in values.items():
+    def add(self, loss: Any, output: Any, targets: Any) -> float:
+        """Takes in what a batch gave; returns the loss as a number."""
+        weight = _count(targets)
+        found = {"loss": float(loss)}
+        with no_grad():
+            for name, metric in self._metrics.items():
+                if isinstance(metric, Accumulator):
+                    metric.add(output, targets)
+                else:
+                    found[name] = float(metric(_bare(output), targets))
+        for name, value in found.items():
             self.sums[name] = self.sums.get(name, 0.0) + weight * value
         self.weight += weight
+        return found["loss"]
 
     def values(self) -> dict[str, float]:
-        """The means by name."""
-        return {name: total / self.weight for name, total in self.sums.items()}
+        """The means by name, "loss" first; of accumulators, their values."""
+        found = {"loss": self.sums["loss"] / self.weight}
+        for name, metric in self._metrics.items():
+            if isinstance(metric, Accumulator):
+                found[name] = float(metric.value())
+            else:
+                found[name] = self.sums[name] / self.weight
+        return found
+
+
+def _bare(output: Any) -> Any:
+    return output.detach() if isinstance(output, Tensor) else output
+
+
+def _count(targets: Any) -> int:
+    """How many targets there are; of several arrays, the first says it."""
+    while isinstance(targets, tuple):
+        targets = targets[0]
+    return targets.size if isinstance(targets, Tensor) else int(np.size(targets))
 
 
 @contextmanager

@@ -18,8 +18,8 @@ class History(Mapping[str, np.ndarray]):
     "val_loss" and so on (of the validation), "lr", "seconds" and "tokens_per_second".
 
     Attributes:
-        stopped: why the training ended: "finished", "early" (nothing became better any more), or
-            "interrupted" (Ctrl-C).
+        stopped: why the training ended: "finished", "early" (nothing became better any more, or a
+            watcher ended it), or "interrupted" (Ctrl-C).
         best: at which place the parameters stood that the model has now; None if these are simply
             the last ones.
 
@@ -38,6 +38,10 @@ class History(Mapping[str, np.ndarray]):
     def add(self, row: Mapping[str, float]) -> None:
         """Takes in one more value for each name; what it leaves out is NaN."""
         self._rows.append(dict(row))
+
+    def last(self) -> dict[str, float]:
+        """The last value of each name."""
+        return dict(self._rows[-1])
 
     @property
     def rows(self) -> int:
@@ -65,6 +69,8 @@ class History(Mapping[str, np.ndarray]):
     def plot(self, **options: Any) -> Any:
         """The curves over the steps, drawn by `tg.plots.training_curves`, which takes `options`.
 
+        A learning rate that stays what it is isn't drawn.
+
         Raises:
             ImportError: without matplotlib.
             ValueError: if there is nothing to draw.
@@ -72,6 +78,8 @@ class History(Mapping[str, np.ndarray]):
         from ..plots import training_curves
 
         curves = {name: self[name] for name in self if name not in _BOOKKEEPING}
+        if "lr" in curves and np.ptp(curves["lr"]) == 0:
+            del curves["lr"]
         steps = self["steps"] if self.rows else None
         return training_curves(curves, **{"steps": steps, "unit": "step", **options})
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..core.random import manual_seed
@@ -14,12 +14,13 @@ from ..data.position import Resumable
 from ..io import load_checkpoint, save_checkpoint
 from ..module import Module
 from ..optim import clip_grad_norm_
-from .evaluation import Loss, Means, Metrics, evaluate, forward, measured, mode, targets_of
+from .evaluation import Accumulator, Loss, Metrics, evaluate, forward, mode, targets_of
 from .history import History
 from .plan import Plan, check, count, takes_metrics
 from .progress import Bar
 from .standing import Standing
 from .stopping import Best, interruptions
+from .watching import Watcher
 
 
 def fit(
@@ -40,12 +41,15 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     resume: bool = True,
+    keep_best: bool | None = None,
+    watchers: Sequence[Watcher] = (),
     progress: bool = True,
     seed: int | None = None,
 ) -> History:
     """Trains a model on batches until the epochs or steps are done, or nothing becomes better.
 
-    With `validation` or `patience`, the model has its best parameters in the end, else the last.
+    With `validation` or `patience`, the model has its best parameters in the end, else the last
+    (`keep_best` says otherwise).
     Ctrl-C ends the training after the step that is running, in the same way; pressed twice, it
     stops Python as ever. A run with a checkpoint that was ended by whatever means, and is begun
     again with the same arguments, gives the same parameters, bit by bit, as one that never was.
@@ -62,7 +66,8 @@ def fit(
         validation: batches that are not trained on, measured as `tg.train.evaluate` does.
         validate_every: after how many steps to measure, and to note a value in the history; by
             default after each epoch, and in the end.
-        metrics: name -> ``function(output, targets)``, means of which are noted.
+        metrics: name -> ``function(output, targets)``, means of which are noted; or an object with
+            ``reset()``, ``add(output, targets)`` and ``value()``, such as a ratio of two sums.
         clip_norm: the largest norm of all gradients together; larger ones are scaled.
         schedule: of the learning rate: its ``step()`` is called after each epoch; one that takes
             ``metrics`` is given the last loss (of the validation, if there is one).
@@ -72,6 +77,9 @@ def fit(
         checkpoint_every: after how many steps to write it; by default after each epoch, and
             always in the end.
         resume: whether a checkpoint that exists is gone on from; else it is written anew.
+        keep_best: whether the model has its best parameters in the end.
+        watchers: `tg.train.Watcher` objects, which are told of every epoch and step, and may end
+            the training.
         progress: whether to show a bar, if stderr is a terminal and tqdm installed.
         seed: given to `tg.manual_seed` first, for what is random inside the model.
 
@@ -101,9 +109,15 @@ def fit(
         checkpoint=checkpoint,
     )
     check(plan, schedule, patience)
+    if checkpoint is not None and any(isinstance(m, Accumulator) for m in (metrics or {}).values()):
+        raise ValueError(
+            "fit: a checkpoint can't hold what metrics that are objects have added up; give "
+            "functions, whose means it holds"
+        )
     if seed is not None:
         manual_seed(seed)
-    run = _Run(plan, model, loss, optimiser, data, validation, metrics, schedule, Best(patience))
+    parts = (model, loss, optimiser, data, validation, metrics, schedule)
+    run = _Run(plan, *parts, Best(patience), keep_best, watchers)
     if checkpoint is not None and resume and os.path.exists(checkpoint):
         run.resume(checkpoint)
     run.train(progress)
@@ -124,31 +138,46 @@ class _Run:
         metrics: Metrics | None,
         schedule: Any,
         best: Best,
+        keep_best: bool | None,
+        watchers: Sequence[Watcher],
     ) -> None:
         self.plan, self.model, self.loss, self.optimiser = plan, model, loss, optimiser
         self.data, self.validation, self.metrics = data, validation, metrics
-        self.schedule = schedule
+        self.schedule, self.watchers = schedule, watchers
         self.parameters = list(model.parameters())
-        self.keeps_best = validation is not None or best.patience is not None
-        self.at = Standing(best, data.position if isinstance(data, Resumable) else 0)
+        looks = validation is not None or best.patience is not None
+        self.keeps_best = looks if keep_best is None else keep_best
+        self.told_to_end = False
+        self.at = Standing(best, data.position if isinstance(data, Resumable) else 0, metrics)
 
     def train(self, progress: bool) -> None:
         """Goes on to the end."""
         total = self.plan.steps_in_all(self.data)
         bar = Bar(progress, total, self.at.step)
         with bar, mode(self.model, training=True), interruptions() as pressed:
+            self._tell("begin_training")
             self._run_epochs(bar, pressed)
             self.at.history.stopped = self._reason(pressed)
             if self.at.history.stopped == "interrupted":
                 self._save()  # as it is amid the epoch, so that what follows is the same
             if self.at.means.weight:
                 self._note(validate=not pressed)
+            if self.at.position and self.at.history.rows:  # an epoch that was cut short ends too
+                self._tell("end_epoch", self.at.epoch, self.at.history.last())
             if self.at.history.stopped != "interrupted":
                 self._save()
+            self._tell("end_training")
         self._take_best()
+
+    def _tell(self, what: str, *details: Any) -> None:
+        """Tells all watchers, any of whom may end the training."""
+        for watcher in self.watchers:
+            if getattr(watcher, what)(*details):
+                self.told_to_end = True
 
     def _run_epochs(self, bar: Bar, pressed: list[int]) -> None:
         while not self._ended() and not pressed:
+            self._tell("begin_epoch", self.at.epoch)
             for batch in self._rest_of_epoch():
                 self._timed_update(batch, bar)
                 if self._ended() or pressed:
@@ -165,13 +194,14 @@ class _Run:
     def _ended(self) -> bool:
         plan = self.plan
         return (
-            self.at.best.exhausted
+            self.told_to_end
+            or self.at.best.exhausted
             or (plan.steps is not None and self.at.step >= plan.steps)
             or (plan.epochs is not None and self.at.epoch >= plan.epochs)
         )
 
     def _reason(self, pressed: list[int]) -> str:
-        if self.at.best.exhausted:
+        if self.told_to_end or self.at.best.exhausted:
             return "early"
         return "finished" if self._ended() or not pressed else "interrupted"
 
@@ -183,11 +213,14 @@ class _Run:
         return iter(() if at_end else self.data)
 
     def _timed_update(self, batch: Any, bar: Bar) -> None:
+        self._tell("begin_step", self.at.step)
         begin = time.perf_counter()
         self._update(batch)
         self.at.seconds += time.perf_counter() - begin
         if bar.shown:
             bar.advance(self._shown(), self._speed())
+        if self.watchers:
+            self._tell("end_step", self.at.step - 1, self.at.means.values())
         if _due(self.at.step, self.plan.validate_every):
             self._note()
 
@@ -196,19 +229,10 @@ class _Run:
         output, state = forward(self.model, batch, self.at.state)
         targets = targets_of(batch)
         loss = self.loss(output, targets)
-        values = measured(loss, output, targets, self.metrics)
-        if not math.isfinite(values["loss"]):
-            raise FloatingPointError(
-                f"the loss is {values['loss']} at step {self.at.step + 1}: try a smaller learning "
-                "rate or clip_norm=1.0; tg.detect_anomaly() finds the operation that began it"
-            )
-        self.optimiser.zero_grad()
-        loss.backward()
-        if self.plan.clip_norm is not None:
-            clip_grad_norm_(self.parameters, self.plan.clip_norm)
-        self.optimiser.step()
+        check_finite(loss, self.at.step + 1)
+        descend(loss, self.optimiser, self.parameters, self.plan.clip_norm)
         self.at.state = state
-        self.at.means.add(values, targets)
+        self.at.means.add(loss, output, targets)
         self.at.step, self.at.position = self.at.step + 1, self.at.position + 1
         if self.schedule is not None and self.plan.schedule_every == "step":
             self.schedule.step()
@@ -217,6 +241,8 @@ class _Run:
         self.at.epoch, self.at.position = self.at.epoch + 1, 0
         if self.plan.validate_every is None and self.at.means.weight:
             self._note()
+        if self.at.history.rows:
+            self._tell("end_epoch", self.at.epoch - 1, self.at.history.last())
         if self.schedule is not None and self.plan.schedule_every == "epoch":
             self._step_schedule()
         if self.plan.checkpoint_every is None and not self._ended():
@@ -238,8 +264,8 @@ class _Run:
             row.update({f"val_{name}": value for name, value in found.items()})
         row.update(seconds=self.at.seconds, tokens_per_second=self._speed())
         self.at.history.add(row)
-        self.at.means, self.at.row_seconds = Means(), self.at.seconds
-        if self.keeps_best:
+        self.at.new_means()
+        if self.keeps_best or self.at.best.patience is not None:
             self.at.best.note(self._watched(), self.model)
 
     def _watched(self) -> float:
@@ -279,9 +305,27 @@ class _Run:
             save_checkpoint(self.plan.checkpoint, **self._parts())
 
     def _take_best(self) -> None:
-        if self.at.best.at is not None:
+        if self.keeps_best and self.at.best.at is not None:
             self.model.load_state_dict(self.at.best.parameters)
             self.at.history.best = self.at.best.at
+
+
+def check_finite(loss: Any, step: int) -> None:
+    """Raises FloatingPointError for a loss that is NaN or infinite."""
+    if not math.isfinite(float(loss)):
+        raise FloatingPointError(
+            f"the loss is {float(loss)} at step {step}: try a smaller learning rate or "
+            "clip_norm=1.0; tg.detect_anomaly() finds the operation that began it"
+        )
+
+
+def descend(loss: Any, optimiser: Any, parameters: Sequence[Any], clip_norm: float | None) -> None:
+    """Backward from a loss, and the parameters move."""
+    optimiser.zero_grad()
+    loss.backward()
+    if clip_norm is not None:
+        clip_grad_norm_(parameters, clip_norm)
+    optimiser.step()
 
 
 def _due(step: int, every: int | None) -> bool:

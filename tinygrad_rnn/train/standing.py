@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .carried import put_together, taken_apart
-from .evaluation import Means
+from .evaluation import Means, Metrics
 from .history import History
 from .stopping import Best
 
@@ -19,6 +19,7 @@ class Standing:
     Args:
         best: keeps the best parameters.
         position: how many batches of the first epoch are behind already.
+        metrics: that are measured.
 
     Attributes:
         step, epoch: updates and whole epochs so far.
@@ -29,13 +30,17 @@ class Standing:
         history: what is handed back in the end.
     """
 
-    def __init__(self, best: Best, position: int) -> None:
-        self.best, self.position = best, position
+    def __init__(self, best: Best, position: int, metrics: Metrics | None) -> None:
+        self.best, self.position, self._metrics = best, position, metrics
         self.step = self.epoch = 0
         self.state: Any = None
-        self.means = Means()
+        self.means = Means(metrics)
         self.seconds = self.row_seconds = 0.0
         self.history = History()
+
+    def new_means(self) -> None:
+        """Begins a new row of the history."""
+        self.means, self.row_seconds = Means(self._metrics), self.seconds
 
     def state_dict(self) -> dict[str, Any]:
         """All of it as plain values and arrays."""
@@ -54,7 +59,7 @@ class Standing:
             setattr(self, name, state_dict[name])
         carried, means = state_dict["carried"], state_dict["means"]
         self.state = put_together(carried["description"], carried["arrays"])
-        self.means = Means()
+        self.new_means()
         self.means.sums, self.means.weight = dict(means["sums"]), means["weight"]
         self.history.load_state_dict(state_dict["history"])
         self.best.load_state_dict(state_dict["best"])
