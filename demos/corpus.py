@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sysconfig
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+import tinygrad_rnn as tg
 
 # Tests, other people's packages, and tables that a program wrote: not prose of Python programmers.
 SKIPPED = {
@@ -110,37 +110,38 @@ def from_file(path: Path, shortest: int) -> Corpus:
     )
 
 
-class Vocabulary:
-    """The symbols of a text, numbered from 1; number 0 stands for all that are rare or new.
+@dataclass(frozen=True)
+class Numbered:
+    """A corpus as numbers.
 
-    Args:
-        text: what will be trained on.
-        least: how often a character must occur to be a symbol.
-        most: how many there may be, the most frequent ones.
-
-    >>> letters = Vocabulary("abracadabra", least=2)
-    >>> letters.encode("bad").tolist(), letters.decode([2, 1])
-    ([2, 1, 0], 'ba')
+    Attributes:
+        vocabulary: of the training text; number 0 stands for all that is rare or new.
+        training, validation, held_out: (L,) each.
     """
 
-    def __init__(self, text: str, least: int = 20, most: int = 4000) -> None:
-        counts = Counter(text).most_common(most)
-        self.symbols = [UNKNOWN, *sorted(symbol for symbol, n in counts if n >= least)]
-        if len(self.symbols) < 3:
-            raise TextError("the text has fewer than two different characters that occur often")
-        # A table from code points to numbers translates millions of characters at once.
-        codes = [ord(s) for s in self.symbols[1:]]
-        self._table = np.zeros(max(codes, default=0) + 2, dtype=np.int64)
-        self._table[codes] = np.arange(1, len(self.symbols))
+    vocabulary: tg.data.Vocabulary
+    training: np.ndarray
+    validation: np.ndarray
+    held_out: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.symbols)
 
-    def encode(self, text: str) -> np.ndarray:
-        """The numbers of the characters of `text`."""
-        points = np.frombuffer(text.encode("utf-32-le", "replace"), dtype="<u4")
-        return self._table[np.minimum(points, len(self._table) - 1)]
+def numbered(text: Corpus) -> Numbered:
+    """A corpus as numbers, the last 2 % of its training text kept for validation."""
+    training, validation = tg.data.split(text.training, (0.98, 0.02))
+    letters = vocabulary(training, least=max(2, len(training) // 400_000))
+    return Numbered(letters, *map(letters.encode, (training, validation, text.held_out)))
 
-    def decode(self, numbers: Sequence[int] | np.ndarray | Iterator[int]) -> str:
-        """The text of `numbers`."""
-        return "".join(self.symbols[int(n)] for n in numbers)
+
+def vocabulary(text: str, least: int, most: int = 4000) -> tg.data.Vocabulary:
+    """The characters that occur at least so often; at most so many, the most frequent ones.
+
+    Raises:
+        TextError: if there are fewer than two.
+    """
+    try:
+        made = tg.data.Vocabulary.from_text(text, unknown=UNKNOWN, least=least, most=most)
+    except ValueError:  # there is none
+        made = None
+    if made is None or len(made) < 3:
+        raise TextError("the text has fewer than two different characters that occur often")
+    return made

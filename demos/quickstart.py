@@ -11,30 +11,25 @@ Part 4  the unrolled graph of a small LSTM, drawn
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# Matrices of this size gain little from a second thread, and on a busy computer they lose much by
-# waiting for it. NumPy reads these when it is imported.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("MKL_NUM_THREADS", "1")
-
+import one_thread  # noqa: F401  # isort: skip
+import corpus
+import language_model
 import numpy as np
+import options
+from options import heading
 
 import tinygrad_rnn as tg
 
 try:
-    import charlm
-    import corpus
-    import ngrams
+    import tqdm  # noqa: F401  (for tg.fit; what brings it also brings what tg.draw needs)
 except ModuleNotFoundError as missing:
-    sys.exit(f'{missing}. The demos need a few more packages: pip install -e ".[demo]"')
+    sys.exit(options.MISSING.format(missing))
 
 
 # Part 1
@@ -148,92 +143,78 @@ def checks_lesson(seed: int) -> dict[str, dict[str, float]]:
 # Part 3
 
 
-def text_lesson(args: argparse.Namespace, text: corpus.Corpus | None, out: Path) -> dict[str, Any]:
+def text_lesson(args: argparse.Namespace, text: corpus.Corpus | None) -> dict[str, Any]:
     """A network learns to continue text, and is measured against counting."""
     name = args.cell.upper()
     heading(f"3. A character-level {name} on real text")
     text = text or corpus.from_library(args.seed)
-    vocabulary = corpus.Vocabulary(text.training, least=max(2, len(text.training) // 400_000))
-    training, held_out = vocabulary.encode(text.training), vocabulary.encode(text.held_out)
+    ids = corpus.numbered(text)
+    vocabulary, training, held_out = ids.vocabulary, ids.training, ids.held_out
     print(f"{text.source}.")
     print(
-        f"{len(training):,} characters to train on, {len(held_out):,} held out; "
+        f"{len(training):,} characters to train on, {len(ids.validation):,} to validate, "
+        f"{len(held_out):,} held out;\n"
         f"{len(vocabulary)} symbols ({np.mean(held_out == 0):.4%} of the held-out text unknown)."
     )
 
-    model = charlm.CharModel(args.cell, len(vocabulary), args.hidden, args.layers, args.seed)
+    model = language_model.CharModel(
+        args.cell, len(vocabulary), args.hidden, args.layers, args.seed
+    )
     model.start_from_frequencies(training)
     print(
-        f"{sum(p.size for p in model.parameters()):,} parameters. Ctrl-C ends the training early.\n"
+        f"{sum(p.size for p in model.parameters()):,} parameters. It learns for at most "
+        f"{args.minutes:g} minutes; Ctrl-C ends the training early.",
+        flush=True,
     )
-    progress = charlm.train(
-        model, training, held_out,
-        batch=args.batch, seq_len=args.seq_len, lr=args.lr,
-        seconds=60 * args.minutes, updates=args.updates,
-    )  # fmt: skip
-    speed = progress.characters / progress.seconds
+    windows = language_model.windows(training, args.batch, args.seq_len)
+    data = language_model.UntilTime(windows, 60 * args.minutes, args.updates)
+    begin = time.perf_counter()
+    history = language_model.train(
+        model, data, ids.validation, args.lr, data.done, epochs=1, steps=args.updates
+    )
+    seconds = time.perf_counter() - begin
+    interrupted = history.stopped == "interrupted"
     print(
-        f"\nRead {progress.characters:,} characters ({progress.characters / len(training):.1%} of "
-        f"the training text) in {progress.seconds:.0f} s, {speed:,.0f} a second; "
-        f"{progress.updates:,} updates" + (", until Ctrl-C." if progress.interrupted else ".")
+        f"\nRead {data.characters:,} characters ({data.characters / len(training):.1%} of "
+        f"the training text) in {seconds:.0f} s, {data.characters / seconds:,.0f} a second; "
+        f"{data.updates:,} updates" + (", until Ctrl-C." if interrupted else ".")
     )
 
-    figures = measure(model, name, training, held_out, len(vocabulary))
-    sample = write_sample(model, vocabulary, args, out)
+    figures = language_model.compare_with_counting(model, name, training, held_out, len(vocabulary))
     return {
         "source": text.source,
         "training_characters": len(training),
+        "validation_characters": len(ids.validation),
         "held_out_characters": len(held_out),
         "symbols": len(vocabulary),
-        "characters_read": progress.characters,
-        "updates": progress.updates,
-        "training_seconds": round(progress.seconds, 2),
-        "interrupted": progress.interrupted,
-        "while_training": progress.measured,
-        "sample": sample,
+        "characters_read": data.characters,
+        "updates": data.updates,
+        "training_seconds": round(seconds, 2),
+        "interrupted": interrupted,
+        "while_training": while_training(history),
+        "sample": write_sample(model, vocabulary, args),
         **figures,
     }
 
 
-def measure(
-    model: charlm.CharModel, name: str, training: np.ndarray, held_out: np.ndarray, symbols: int
-) -> dict[str, Any]:
-    """Bits per character of the network and of counted models, on the same held-out characters.
-
-    The counted models have seen the whole training text; the network has seen what it had time for.
-    """
-    names = ["unigram", "bigram", "trigram", "4-gram", "5-gram"]
-    positions = charlm.places(len(held_out), steps=2500, context=len(names) - 1)
-    network = charlm.bits_per_character(model, held_out, positions)
-    print(
-        f"\nBits per character, on {positions.size:,} characters from all over the held-out text:\n"
-    )
-    print(f"  {name:8}  {network:.3f}")
-    counted = {}
-    for order, kind in enumerate(names, start=1):
-        bits = ngrams.NGram(training, order, symbols).bits_per_character(held_out, positions)
-        counted[kind] = bits
-        print(f"  {kind:8}  {bits:.3f}   {comparison(name, network, bits)}")
-    return {"measured_on": positions.size, "bits_per_character": {name: network, **counted}}
-
-
-def comparison(name: str, network: float, bits: float) -> str:
-    """By how much the network is better or worse."""
-    word = "better" if network < bits else "worse"
-    return f"the {name} is {word} by {abs(network - bits):.3f} bits ({abs(network / bits - 1):.0%})"
+def while_training(history: tg.train.History) -> list[tuple[int, float]]:
+    """Pairs (updates, bits per character of the validation text)."""
+    pairs = zip(history["steps"].tolist(), history["val_loss"].tolist(), strict=True)
+    return [(updates, bits) for updates, bits in pairs if bits == bits]  # NaN: not measured
 
 
 def write_sample(
-    model: charlm.CharModel, vocabulary: corpus.Vocabulary, args: argparse.Namespace, out: Path
+    model: language_model.CharModel, vocabulary: tg.data.Vocabulary, args: argparse.Namespace
 ) -> str:
     """Prints and keeps some text of the network's own."""
-    start = vocabulary.encode("\n")
-    numbers = charlm.generate(model, start, args.sample, args.temperature, args.seed)
-    text = vocabulary.decode(numbers)
+    text = tg.generate(
+        model, "\n", args.sample,
+        vocabulary=vocabulary, temperature=args.temperature, seed=args.seed,
+    )  # fmt: skip
     print(f"\n{args.sample} characters of its own (temperature {args.temperature:g}):\n")
     for line in text.split("\n"):
         print("  |", "".join(c if c.isprintable() else " " for c in line))
-    path = out / "sample.txt"
+    path = args.out / "sample.txt"
     path.write_text(text, encoding="utf-8")
     return path.name
 
@@ -256,104 +237,28 @@ def picture_lesson(seed: int, out: Path) -> list[Path]:
 # The whole tour
 
 
-def heading(text: str) -> None:
-    print(f"\n{text}\n{'-' * len(text)}", flush=True)
-
-
-def at_least(smallest: int) -> Callable[[str], int]:
-    """A type for argparse: a whole number, not below `smallest`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = smallest - 1
-        if value < smallest:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {smallest} on")
-        return value
-
-    return convert
-
-
-def positive(text: str) -> float:
-    """A type for argparse: a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
-
-
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = argparse.ArgumentParser(
-        usage="python demos/quickstart.py [options]",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = options.parser("quickstart", __doc__)
     text = made.add_argument_group("the text and the network of part 3")
-    text.add_argument(
-        "--text", type=Path, metavar="FILE", help="a text file, in place of the standard library"
-    )
-    text.add_argument(
-        "--cell",
-        choices=charlm.LAYERS,
-        default="lstm",
-        help="kind of recurrent layer (default: lstm)",
-    )
-
-    def number(flag: str, kind: Any, default: Any, what: str) -> None:
-        text.add_argument(
-            flag, type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
-        )
-
-    number("--hidden", at_least(1), 256, "hidden units of each layer")
-    number("--layers", at_least(1), 1, "layers, one upon the other")
-    number("--seq-len", at_least(1), 16, "time steps that gradients go back")
-    number("--batch", at_least(1), 96, "pieces of text that are read side by side")
-    number("--lr", positive, 0.009, "highest learning rate of Adam")
-    number(
-        "--minutes",
-        positive,
-        2.0,
-        "how long to train; the rest of the tour takes about half a minute",
-    )
+    language_model.add_options(text)
+    what = "how long to train; the rest of the tour takes about half a minute"
+    options.number(text, "--minutes", options.positive, 2.0, what)
     text.add_argument(
         "--updates",
-        type=at_least(1),
+        type=options.at_least(1),
         metavar="N",
         help="end the training after so many updates of the weights, so that a run can be "
         "repeated exactly; --minutes still holds",
     )
-    number("--sample", at_least(1), 300, "characters to write in the end")
-    number("--temperature", positive, 0.7, "how daring to write: below 1 careful, above 1 wild")
-    number("--seed", at_least(0), 0, "of all that is random; it also chooses the held-out files")
-    made.add_argument("--out", type=Path, default=Path("quickstart-out"), metavar="DIR",
-                      help="where to put what is made (default: quickstart-out)")  # fmt: skip
     return made
 
 
-def main() -> None:
-    """Runs the four parts, and says what was made."""
-    options = parser()
-    args = options.parse_args()
-    text = None
-    try:
-        if args.text:
-            shortest = max(1000, args.batch * (args.seq_len + 1) * 10 // 9 + 10)
-            text = corpus.from_file(args.text, shortest)
-        args.out.mkdir(parents=True, exist_ok=True)
-    except corpus.TextError as error:
-        options.error(str(error))
-    except OSError as error:
-        options.error(f"can't make the directory {args.out}: {error.strerror}")
-
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Runs the four parts, and says what was made; returns the figures."""
+    made = parser()
+    args = options.read(made, arguments)
     seconds: dict[str, float] = {}
-    figures: dict[str, Any] = {
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
-    }
 
     def timed(part: str, lesson: Callable[[], Any]) -> Any:
         begin = time.perf_counter()
@@ -362,15 +267,17 @@ def main() -> None:
         return result
 
     try:
-        figures["loop"] = timed("loop", lambda: loop_lesson(args.seed))
-        figures["checks"] = timed("checks", lambda: checks_lesson(args.seed))
-        figures["text"] = timed("text", lambda: text_lesson(args, text, args.out))
-        pictures = timed("pictures", lambda: picture_lesson(args.seed, args.out))
+        text = args.text and corpus.from_file(args.text, language_model.shortest_text(args))
+        figures = {
+            "loop": timed("loop", lambda: loop_lesson(args.seed)),
+            "checks": timed("checks", lambda: checks_lesson(args.seed)),
+            "text": timed("text", lambda: text_lesson(args, text)),
+        }
     except corpus.TextError as error:
-        options.error(str(error))
+        made.error(str(error))
+    pictures = timed("pictures", lambda: picture_lesson(args.seed, args.out))
     figures["seconds"] = seconds
-    record = args.out / "figures.json"
-    record.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    record = options.keep(figures, args)
 
     heading(f"Made in {sum(seconds.values()):.0f} s")
     for path, what in [
@@ -379,11 +286,8 @@ def main() -> None:
         (record, "all figures of this run"),
     ]:
         print(f"  {path}   {what}")
+    return figures
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # whatever the text holds, the console takes it
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("\nStopped.")
+    options.run(main)

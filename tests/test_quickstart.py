@@ -8,16 +8,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinygrad_rnn as tg
+
 DEMOS = Path(__file__).parent.parent / "demos"
 sys.path.insert(0, str(DEMOS))
 
-charlm = importlib.import_module("charlm")
 corpus = importlib.import_module("corpus")
+language_model = importlib.import_module("language_model")
 ngrams = importlib.import_module("ngrams")
 quickstart = importlib.import_module("quickstart")
 
@@ -120,18 +123,27 @@ def test_one_file_is_split_at_nine_tenths(short_text):
     assert len(text.training) == len(short_text.read_text()) * 9 // 10
 
 
-def test_a_text_of_one_symbol_is_refused():
+@pytest.mark.parametrize("text", ["aaaa" + "xyz", "xyz"])
+def test_a_text_of_one_symbol_is_refused(text):
     with pytest.raises(corpus.TextError, match="two different"):
-        corpus.Vocabulary("aaaa" + "xyz", least=2)
+        corpus.vocabulary(text, least=2)
 
 
 def test_the_vocabulary_is_that_of_the_training_text():
-    vocabulary = corpus.Vocabulary("aaabbbc", least=2)
+    vocabulary = corpus.vocabulary("aaabbbc", least=2)
     assert len(vocabulary) == 3
     numbers = vocabulary.encode("abcd\N{SNOWMAN}\U0001f40d")
     assert numbers.tolist() == [1, 2, 0, 0, 0, 0]
     assert vocabulary.decode(numbers[:3]) == "ab" + corpus.UNKNOWN
-    assert len(corpus.Vocabulary("aaabbbcc", least=2, most=2)) == 3
+    assert len(corpus.vocabulary("aaabbbcc", least=2, most=2)) == 3
+
+
+def test_the_parts_of_a_text_do_not_overlap():
+    text = corpus.Corpus("ab" * 49 + "cc", "abde", "by hand")
+    ids = corpus.numbered(text)
+    assert ids.vocabulary.decode(ids.training) == "ab" * 49
+    assert ids.vocabulary.symbols == (corpus.UNKNOWN, "a", "b")  # of the training text alone
+    assert (ids.validation.tolist(), ids.held_out.tolist()) == ([0, 0], [1, 2, 0, 0])
 
 
 # Counted models
@@ -173,30 +185,54 @@ def test_bits_of_a_uniform_text_are_those_of_a_uniform_choice():
 # The network
 
 
+def small_model(cell, hidden=4, layers=1):
+    return language_model.CharModel(cell, 5, hidden=hidden, layers=layers, seed=0)
+
+
+def train(model, ids, lr=0.02, **limits):
+    data = language_model.UntilTime(language_model.windows(ids, batch=4, seq_len=8), **limits)
+    history = language_model.train(model, data, ids, lr, data.done, epochs=1, steps=data.most)
+    return data, history
+
+
 def test_bits_of_a_network_that_knows_only_frequencies(ids):
-    model = charlm.CharModel("gru", 5, hidden=4, layers=1, seed=0)
+    model = small_model("gru")
     model.start_from_frequencies(ids)
     model.scores.weight.data[:] = 0
-    positions = charlm.places(len(ids), steps=30)
+    positions = language_model.places(len(ids), steps=30)
     counts = np.bincount(ids) + 1
     expected = -np.log2(counts / counts.sum())[ids[positions]].mean()
-    assert charlm.bits_per_character(model, ids, positions) == pytest.approx(expected, rel=1e-5)
+    assert language_model.bits_per_character(model, ids, positions) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_bits_are_those_of_each_column_read_at_a_stretch(ids):
+    model = small_model("lstm", hidden=8)
+    model.scores.weight.data *= 20  # so that the state counts
+    positions = 1 + np.arange(4) * 100 + np.arange(90)[:, None]
+    scores, _ = model(ids[positions - 1])
+    p = np.exp(scores.data) / np.exp(scores.data).sum(axis=-1, keepdims=True)
+    expected = -np.log2(np.take_along_axis(p, ids[positions][..., None], axis=-1)).mean()
+    assert language_model.bits_per_character(model, ids, positions) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_windows_carry_on_where_the_last_one_ended():
     text = np.arange(100)
-    found = charlm.windows(text, batch=2, seq_len=7)
+    found = iter(language_model.UntilTime(language_model.windows(text, 2, 7), seconds=60))
     first, second = next(found), next(found)
-    np.testing.assert_array_equal(first[0][:, 1], np.arange(50, 57))
-    np.testing.assert_array_equal(first[1], first[0] + 1)
-    np.testing.assert_array_equal(second[0], first[0] + 7)
-    assert [next(found)[2] for _ in range(6)] == [False] * 5 + [True]
-    assert (first[2], second[2]) == (True, False)
+    np.testing.assert_array_equal(first.inputs[:, 1], np.arange(50, 57))
+    np.testing.assert_array_equal(first.targets, first.inputs + 1)
+    np.testing.assert_array_equal(second.inputs, first.inputs + 7)
+    assert [next(found).fresh for _ in range(6)] == [False] * 5 + [True]
+    assert (first.fresh, second.fresh) == (True, False)
 
 
 @pytest.mark.parametrize(("length", "steps"), [(60, 100), (2000, 100), (9999, 7)])
 def test_measured_places_are_different_and_have_contexts(length, steps):
-    found = charlm.places(length, steps, context=4)
+    found = language_model.places(length, steps, context=4)
     assert found.min() >= 5
     assert found.max() < length
     assert len(np.unique(found)) == found.size
@@ -205,61 +241,82 @@ def test_measured_places_are_different_and_have_contexts(length, steps):
 
 
 def test_training_learns(ids):
-    model = charlm.CharModel("lstm", 5, hidden=16, layers=1, seed=0)
-    positions = charlm.places(len(ids), steps=50)
-    before = charlm.bits_per_character(model, ids, positions)
-    done = charlm.train(model, ids, ids, batch=4, seq_len=8, lr=0.02, seconds=60, updates=150)
-    after = charlm.bits_per_character(model, ids, positions)
-    assert (done.updates, done.characters) == (150, 150 * 32)
-    assert not done.interrupted
+    model = small_model("lstm", hidden=16)
+    positions = language_model.places(len(ids), steps=50)
+    before = language_model.bits_per_character(model, ids, positions)
+    done, history = train(model, ids, seconds=60, updates=150)
+    after = language_model.bits_per_character(model, ids, positions)
+    # The 402 characters are 4 columns of 100; an epoch has 12 windows of 8 steps and one of 3.
+    assert (done.updates, done.characters) == (150, 11 * 4 * 99 + 7 * 4 * 8)
+    assert history.stopped == "finished"
     assert before > 2
     assert after < before - 0.5
 
 
 def test_training_ends_with_its_time(ids):
-    model = charlm.CharModel("rnn", 5, hidden=4, layers=1, seed=0)
-    done = charlm.train(model, ids, ids, batch=4, seq_len=8, lr=0.02, seconds=0.1)
-    assert 0.1 <= done.seconds < 10
-    assert done.measured
+    done, history = train(small_model("rnn"), ids, seconds=0.1)
+    assert 0.1 <= time.perf_counter() - done.begin < 10
+    assert done.updates > 1
+    assert quickstart.while_training(history)
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [charlm.learning_rate(2.0, done) for done in np.linspace(0, 1, 41)]
-    assert max(rates) == rates[2] == 2.0
+    rates = [language_model.learning_rate(done) for done in np.linspace(0, 1, 41)]
+    assert max(rates) == rates[2] == 1
     assert rates[:3] == sorted(rates[:3])
     assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[0] == rates[-1] == 0.02
+    assert rates[0] == rates[-1] == 0.01
+
+
+def test_the_learning_rate_follows_the_clock_only_without_a_number_of_updates(ids):
+    windows = language_model.windows(ids, batch=4, seq_len=8)
+    by_number = language_model.UntilTime(windows, seconds=1e-9, updates=8)
+    by_clock = language_model.UntilTime(windows, seconds=1000)
+    assert by_clock.done(0) == 0
+    next(iter(by_number)), next(iter(by_clock))
+    by_clock.begin -= 500
+    assert by_number.done(2) == 0.25
+    assert by_clock.done(2) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal")
 def test_ctrl_c_ends_the_training_only(ids, monkeypatch):
-    model = charlm.CharModel("rnn", 5, hidden=4, layers=1, seed=0)
-    monkeypatch.setattr(
-        charlm, "bits_per_character", lambda *_: os.kill(os.getpid(), signal.SIGINT) or 1.0
-    )
+    pressed = []
+
+    def loss(*given, real=language_model.loss_in_bits):
+        if not pressed:
+            pressed.append(os.kill(os.getpid(), signal.SIGINT))
+        return real(*given)
+
+    monkeypatch.setattr(language_model, "loss_in_bits", loss)
     before = signal.getsignal(signal.SIGINT)
-    done = charlm.train(model, ids, ids, batch=4, seq_len=8, lr=0.02, seconds=60)
-    assert done.interrupted
+    done, history = train(small_model("rnn"), ids, seconds=60)
+    assert history.stopped == "interrupted"
     assert done.updates == 1
     assert signal.getsignal(signal.SIGINT) is before
+    assert quickstart.while_training(history) == []  # JSON has no NaN
+
+
+LETTERS = tg.data.Vocabulary("abcd", unknown=corpus.UNKNOWN)
 
 
 def test_writing_follows_from_the_seed_and_leaves_out_the_unknown():
-    model = charlm.CharModel("lstm", 5, hidden=4, layers=2, seed=0)
+    model = small_model("lstm", layers=2)
     model.scores.bias.data[0] = 100  # as if most of the text were unknown symbols
-    start = np.array([1])
-    texts = [charlm.generate(model, start, 30, 1.0, seed) for seed in (0, 0, 1)]
+    texts = [tg.generate(model, "a", 30, vocabulary=LETTERS, seed=seed) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
-    assert all(0 < n < 5 for text in texts for n in text)
+    assert all(letter in "abcd" for text in texts for letter in text)
 
 
 def test_writing_carries_the_state(ids):
     """Step by step, at temperature 0, each symbol is the likeliest after all before it."""
-    model = charlm.CharModel("lstm", 5, hidden=8, layers=1, seed=0)
-    text = charlm.generate(model, ids[:10], 12, 1e-6, seed=0)
-    scores, _ = model(np.concatenate([ids[:10], text])[:, None])
+    model = small_model("lstm", hidden=8)
+    prompt = LETTERS.decode(ids[:10])
+    text = tg.generate(model, prompt, 12, vocabulary=LETTERS, temperature=1e-6, seed=0)
+    written = LETTERS.encode(text)
+    scores, _ = model(np.concatenate([ids[:10], written])[:, None])
     likeliest = scores.data[9:-1, 0, 1:].argmax(axis=-1) + 1
-    assert text == likeliest.tolist()
+    assert written.tolist() == likeliest.tolist()
 
 
 # The lessons, and the whole
@@ -294,13 +351,23 @@ def test_wrong_arguments_get_one_line_and_exit_code_2(
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "short.txt").write_text("only a line\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["quickstart.py", *arguments])
     with pytest.raises(SystemExit) as stopped:
-        quickstart.main()
+        quickstart.main(arguments)
     assert stopped.value.code == 2
     _usage, *lines = capsys.readouterr().err.strip().split("\n")
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_the_same_seed_gives_the_same_figures(short_text, tmp_path):
+    def lesson(seed):
+        small = f"--updates 50 --hidden 8 --batch 4 --seq-len 8 --sample 50 --seed {seed}"
+        args = quickstart.parser().parse_args([*small.split(), "--out", str(tmp_path)])
+        figures = quickstart.text_lesson(args, corpus.from_file(short_text, 1000))
+        del figures["training_seconds"]
+        return figures, (tmp_path / "sample.txt").read_text()
+
+    assert lesson(0) == lesson(0) != lesson(1)
 
 
 def test_the_whole_tour(short_text, tmp_path):

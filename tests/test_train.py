@@ -494,3 +494,17 @@ def test_keep_best_says_which_parameters_stay():
         ends[keep_best] = F.mse_loss(model(x), 9 * x).item()
         assert (history.best is None) == (not keep_best)
     assert ends[True] < ends[False]
+
+
+def test_a_run_in_two_parts_is_not_changed_by_what_is_measured_at_the_first_end(tmp_path):
+    ends = []
+    for path, stops in ((None, [10]), (tmp_path / "run.npz", [1, 10])):
+        model = tg.nn.Linear(1, 1, rng=0)
+        optimiser = tg.optim.SGD(model.parameters(), lr=5.0)  # the first steps are the best ones
+        data = tg.data.batches((np.ones((4, 1), np.float32), np.ones((4, 1), np.float32)), 4)
+        for steps in stops:
+            options = {"steps": steps, "validate_every": 5, "checkpoint": path, "seed": 0}
+            history = tg.fit(model, F.mse_loss, optimiser, data, validation=data, **options)
+        ends.append((model.weight.data.copy(), history["val_loss"]))
+    assert (ends[0][0] == ends[1][0]).all()
+    np.testing.assert_array_equal(ends[0][1], ends[1][1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .checks import number, require_non_negative
-from .optimizer import Optimizer, Rule, Settings
+from .optimizer import Optimizer, Rule, Settings, switched_on
 
 
 class Adadelta(Optimizer):
@@ -25,6 +25,7 @@ class Adadelta(Optimizer):
         lr: what the steps are multiplied by.
         rho: ρ.
         eps, weight_decay, maximize: as in the equations.
+        decoupled_weight_decay: whether w ← (1 - lr · weight_decay) w comes first, and g is ∇.
 
     Raises:
         TypeError, ValueError: for settings that make no sense, and as `Optimizer`.
@@ -50,6 +51,7 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -57,6 +59,7 @@ class Adadelta(Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "maximize": maximize,
+            **switched_on(decoupled_weight_decay=decoupled_weight_decay),
         }
         super().__init__(params, defaults)
 

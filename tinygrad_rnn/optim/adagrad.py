@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .checks import require_non_negative
-from .optimizer import Optimizer, Rule, Settings
+from .optimizer import Optimizer, Rule, Settings, root, switched_on
 
 
 class Adagrad(Optimizer):
@@ -18,10 +18,14 @@ class Adagrad(Optimizer):
         v ← v + g²                                    (v is initial_accumulator_value at first)
         w ← w - lr / (1 + (t - 1) lr_decay) · g / (√v + eps)
 
+    With eps_inside_sqrt, √(v + eps) stands in place of √v + eps.
+
     Args:
         params: Tensors, or dicts of groups.
         lr: learning rate.
-        lr_decay, weight_decay, initial_accumulator_value, eps, maximize: as in the equations.
+        lr_decay, weight_decay, initial_accumulator_value, eps, maximize, eps_inside_sqrt: as in the
+            equations.
+        decoupled_weight_decay: whether w ← (1 - lr · weight_decay) w comes first, and g is ∇.
 
     Raises:
         TypeError, ValueError: for settings that make no sense, and as `Optimizer`.
@@ -49,6 +53,8 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        eps_inside_sqrt: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -57,6 +63,9 @@ class Adagrad(Optimizer):
             "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value,
             "maximize": maximize,
+            **switched_on(
+                eps_inside_sqrt=eps_inside_sqrt, decoupled_weight_decay=decoupled_weight_decay
+            ),
         }
         super().__init__(params, defaults)
 
@@ -79,13 +88,12 @@ class Adagrad(Optimizer):
     def _rule(self, group: Settings, state: dict[str, Any]) -> Rule:
         t = state["step"] = state.get("step", 0) + 1
         lr = float(group["lr"]) / (1 + (t - 1) * float(group["lr_decay"]))
-        eps = float(group["eps"])
+        eps, inside = float(group["eps"]), group.get("eps_inside_sqrt")
 
         def rule(w: np.ndarray, g: np.ndarray, scratch: np.ndarray, v: np.ndarray) -> None:
             s = scratch[0]
             v += np.multiply(g, g, out=s)
-            np.sqrt(v, out=s)
-            s += eps
+            root(v, eps, inside, out=s)
             np.divide(g, s, out=s)
             s *= lr
             w -= s

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .checks import number, require_non_negative
-from .optimizer import Optimizer, Rule, Settings
+from .optimizer import Optimizer, Rule, Settings, switched_on
 
 
 class Adam(Optimizer):
@@ -22,13 +22,14 @@ class Adam(Optimizer):
         c ← √(1 - β₂ᵗ)
         w ← w - lr · c / (1 - β₁ᵗ) · m / (√u + c · eps)
 
-    With decoupled_weight_decay, g is ∇ and the first line is w ← (1 - lr · weight_decay) w.
+    With decoupled_weight_decay, g is ∇ and the first line is w ← (1 - lr · weight_decay) w. With
+    eps_hat, eps is the ε̂ at the end of the paper's section 2: it stands in place of c · eps.
 
     Args:
         params: Tensors, or dicts of groups.
         lr: learning rate.
         betas: β₁ and β₂.
-        eps, weight_decay, amsgrad, maximize, decoupled_weight_decay: as in the equations.
+        eps, weight_decay, amsgrad, maximize, decoupled_weight_decay, eps_hat: as in the equations.
 
     Raises:
         TypeError, ValueError: for settings that make no sense, and as `Optimizer`.
@@ -58,6 +59,7 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
+        eps_hat: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -67,6 +69,7 @@ class Adam(Optimizer):
             "amsgrad": amsgrad,
             "maximize": maximize,
             "decoupled_weight_decay": decoupled_weight_decay,
+            **switched_on(eps_hat=eps_hat),
         }
         super().__init__(params, defaults)
 
@@ -81,9 +84,6 @@ class Adam(Optimizer):
             if not 0 <= number(beta, f"beta parameter at index {i}") < 1:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
-    def _decay(self, group: Settings) -> float:
-        return 0.0 if group["decoupled_weight_decay"] else super()._decay(group)
-
     def _arrays(self, group: Settings) -> tuple[str, ...]:
         return (*self._required[1:], *(self._optional if group["amsgrad"] else ()))
 
@@ -92,15 +92,14 @@ class Adam(Optimizer):
         lr = float(group["lr"])
         beta1, beta2 = map(float, group["betas"])
         correction = math.sqrt(1 - beta2**t)
-        rate, eps = lr * correction / (1 - beta1**t), correction * float(group["eps"])
-        shrink = 1 - lr * float(group["weight_decay"]) if group["decoupled_weight_decay"] else 1.0
+        rate, eps = lr * correction / (1 - beta1**t), float(group["eps"])
+        if not group.get("eps_hat"):
+            eps *= correction
 
         def rule(
             w: np.ndarray, g: np.ndarray, scratch: np.ndarray, m: np.ndarray, v: np.ndarray, *u: Any
         ) -> None:
             s = scratch[0]
-            if shrink != 1:
-                w *= shrink
             np.subtract(g, m, out=s)
             s *= 1 - beta1
             m += s

@@ -19,11 +19,13 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    *,
+    eps: float = 1e-6,
 ) -> float:
     """Scales all gradients so that their norm, taken together, is at most `max_norm`.
 
         total ← (Σ |g|ᵖ)^(1/p),  p = norm_type        (inf: max |g|)
-        g ← g · max_norm / (total + 10⁻⁶)             (if that factor is below 1)
+        g ← g · max_norm / (total + eps)              (if that factor is below 1)
 
     The norm is computed so that large numbers don't overflow on the way.
 
@@ -32,13 +34,14 @@ def clip_grad_norm_(
         max_norm: the largest norm that is left as it is.
         norm_type: of which norm, above 0; math.inf for the largest absolute value.
         error_if_nonfinite: whether a norm of NaN or infinity is an error.
+        eps: as in the equations.
 
     Returns:
         The norm before scaling.
 
     Raises:
         RuntimeError: with error_if_nonfinite; nothing is changed then.
-        ValueError: for a max_norm below 0 or a norm_type not above 0.
+        ValueError: for a max_norm or eps below 0 or a norm_type not above 0.
 
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
 
@@ -53,7 +56,7 @@ def clip_grad_norm_(
     order = number(norm_type, "norm_type")
     if order <= 0:
         raise ValueError(f"Invalid norm_type: {norm_type}; it must be above 0")
-    largest = _limit(max_norm, "max_norm")
+    largest, eps = _limit(max_norm, "max_norm"), _limit(eps, "eps")
     grads = _gradients(parameters)
     total = _norm(np.array([_norm(g._data, order) for g in grads]), order)
     if error_if_nonfinite and not math.isfinite(total):
@@ -61,7 +64,7 @@ def clip_grad_norm_(
             f"The total norm of order {order} for gradients from `parameters` is {total}, so it "
             "cannot be clipped. To scale the gradients by it anyway, error_if_nonfinite=False"
         )
-    factor = largest / (total + 1e-6)
+    factor = largest / (total + eps) if total + eps else math.inf
     if not factor >= 1:  # NaN scales too, so that it is seen
         for g in grads:
             g._data = g._data * np.asarray(factor, g.dtype)

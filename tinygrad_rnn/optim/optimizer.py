@@ -28,6 +28,8 @@ class Optimizer:
 
     A subclass gives `_arrays`, the names of the arrays that it keeps for a parameter, and `_rule`,
     how they and the parameter change. Gradients are dense arrays; there are no sparse ones.
+    Weight decay is a part of the gradient; with the setting decoupled_weight_decay,
+    w ← (1 - lr · weight_decay) w comes first instead.
 
     Args:
         params: Tensors, or dicts with "params" and settings of their own.
@@ -156,6 +158,16 @@ class Optimizer:
             own.update(found)
         self.state = state
 
+    def count_from(self, steps: int) -> None:
+        """Makes the next step number `steps` + 1 for all that have a gradient now.
+
+        By itself, each parameter's steps are counted: those at which it had a gradient.
+        """
+        if "step" in self._required:
+            for p in self._params():
+                if p._grad is not None:
+                    self.state.setdefault(p, {})["step"] = steps
+
     def _params(self) -> Iterable[Tensor]:
         return (p for group in self.param_groups for p in group["params"])
 
@@ -181,10 +193,6 @@ class Optimizer:
         """What a new array of the state is filled with."""
         return 0.0
 
-    def _decay(self, group: Settings) -> float:
-        """How much of the parameter is added to its gradient."""
-        return float(group["weight_decay"])
-
     def _move(self, p: Tensor, g: np.ndarray, group: Settings) -> None:
         w = p._data
         if g.shape != w.shape:
@@ -195,10 +203,13 @@ class Optimizer:
         for name in names:
             if name not in state:
                 state[name] = np.full_like(w, self._initial(group))
-        decay, maximize = self._decay(group), group["maximize"]
+        decay, shrink = _decay(group)
+        maximize = group["maximize"]
         scratch = self._scratch_for(w.dtype)
         for w_, g_, *arrays in _blocks(w, g, *(state[name] for name in names)):
             room = scratch[:, : len(w_)]
+            if shrink != 1:
+                w_ *= shrink
             rule(w_, _downhill(w_, g_, decay, maximize, room[0]), room[1:], *arrays)
         p.mark_changed()
 
@@ -206,6 +217,29 @@ class Optimizer:
         if dtype not in self._scratch:
             self._scratch[dtype] = np.empty((3, BLOCK_BYTES // dtype.itemsize), dtype)
         return self._scratch[dtype]
+
+
+def switched_on(**options: bool) -> Settings:
+    """The options that are on: settings that a group has only then, as PyTorch has none of them."""
+    return {name: True for name, on in options.items() if on}
+
+
+def root(v: np.ndarray, eps: float, inside: bool | None, out: np.ndarray) -> None:
+    """out ← √v + eps, or √(v + eps) with the eps inside."""
+    if inside:
+        np.add(v, eps, out=out)
+        np.sqrt(out, out=out)
+    else:
+        np.sqrt(v, out=out)
+        out += eps
+
+
+def _decay(group: Settings) -> tuple[float, float]:
+    """How much of a parameter is added to its gradient, and what it is multiplied by first."""
+    decay = float(group["weight_decay"])
+    if group.get("decoupled_weight_decay"):
+        return 0.0, 1 - float(group["lr"]) * decay
+    return decay, 1.0
 
 
 def _require_order(params: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .checks import require_non_negative
-from .optimizer import Optimizer, Rule, Settings
+from .optimizer import Optimizer, Rule, Settings, root, switched_on
 
 
 class RMSprop(Optimizer):
@@ -21,14 +21,20 @@ class RMSprop(Optimizer):
         b ← momentum · b + d
         w ← w - lr · b
 
-    Without momentum, b is d. Centred, and with a gradient that stays the same, v - a² tends to 0
+    Without momentum, b is d. With lr_in_momentum, lr · d stands in place of d and w - b in place of
+    w - lr · b: steps made with an earlier lr go on with that one. With eps_inside_sqrt, √(v + eps)
+    stands in place of √v + eps.
+
+    Centred, and with a gradient that stays the same, v - a² tends to 0
     and its rounding may make it negative; NumPy then warns, and w becomes NaN, as in PyTorch.
 
     Args:
         params: Tensors, or dicts of groups.
         lr: learning rate.
         alpha: α.
-        eps, weight_decay, momentum, centered, maximize: as in the equations.
+        eps, weight_decay, momentum, centered, maximize, lr_in_momentum, eps_inside_sqrt: as in the
+            equations.
+        decoupled_weight_decay: whether w ← (1 - lr · weight_decay) w comes first, and g is ∇.
 
     Raises:
         TypeError, ValueError: for settings that make no sense, and as `Optimizer`.
@@ -58,6 +64,9 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        lr_in_momentum: bool = False,
+        eps_inside_sqrt: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -67,6 +76,11 @@ class RMSprop(Optimizer):
             "centered": centered,
             "weight_decay": weight_decay,
             "maximize": maximize,
+            **switched_on(
+                lr_in_momentum=lr_in_momentum,
+                eps_inside_sqrt=eps_inside_sqrt,
+                decoupled_weight_decay=decoupled_weight_decay,
+            ),
         }
         super().__init__(params, defaults)
 
@@ -88,7 +102,8 @@ class RMSprop(Optimizer):
         state["step"] = state.get("step", 0) + 1
         names = ("lr", "alpha", "eps", "momentum")
         lr, alpha, eps, momentum = (float(group[name]) for name in names)
-        centered = group["centered"]
+        centered, inside = group["centered"], group.get("eps_inside_sqrt")
+        scale, rate = (lr, 1.0) if group.get("lr_in_momentum") else (1.0, lr)
 
         def rule(
             w: np.ndarray, g: np.ndarray, scratch: np.ndarray, v: np.ndarray, *others: np.ndarray
@@ -100,14 +115,15 @@ class RMSprop(Optimizer):
             v += s
             if centered:
                 _centre(g, v, others[0], alpha, s)
-            np.sqrt(s if centered else v, out=s)
-            s += eps
+            root(s if centered else v, eps, inside, out=s)
             np.divide(g, s, out=s)
             if momentum:
                 b = others[-1]
                 b *= momentum
+                if scale != 1:
+                    s *= scale
                 b += s
-                np.multiply(b, lr, out=s)
+                np.multiply(b, rate, out=s)
             else:
                 s *= lr
             w -= s

@@ -96,7 +96,7 @@ class Loading:
                 self.faults.append(f"unexpected: {name} in the state of {place}")
             elif value is not None:  # PyTorch's way to say that there is none yet
                 try:
-                    found[name] = _count(value) if name == "step" else _array_like(p, value)
+                    found[name] = step_count(value) if name == "step" else array_like(p, value)
                 except (TypeError, ValueError, OverflowError) as error:
                     self.faults.append(f"{name} in the state of {place}: {error}")
         return found
@@ -128,7 +128,7 @@ def _require_sizes(own: Any, found: Any) -> None:
         raise ValueError("loaded state dict lists a parameter twice")
 
 
-def _count(value: Any) -> int:
+def step_count(value: Any) -> int:
     """A number of steps, also from an array of one."""
     array = np.asarray(value)
     count = int(array.item())
@@ -137,7 +137,7 @@ def _count(value: Any) -> int:
     return count
 
 
-def _array_like(p: Tensor, value: Any) -> np.ndarray:
+def array_like(p: Tensor, value: Any) -> np.ndarray:
     """A copy with the parameter's dtype and order of axes in memory."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":

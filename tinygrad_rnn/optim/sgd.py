@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .checks import number, require_non_negative
-from .optimizer import Optimizer, Rule, Settings
+from .optimizer import Optimizer, Rule, Settings, switched_on
 
 
 class SGD(Optimizer):
@@ -18,12 +18,14 @@ class SGD(Optimizer):
         v ← momentum · v + (1 - dampening) · g        (v is g at first)
         w ← w - lr · v                                (nesterov: g + momentum · v in place of v)
 
-    Without momentum, v is g and nothing is kept.
+    Without momentum, v is g and nothing is kept. With lr_in_momentum, lr · g stands in place of g
+    and w - v in place of w - lr · v: steps made with an earlier lr go on with that one.
 
     Args:
         params: Tensors, or dicts of groups.
         lr: learning rate.
-        momentum, dampening, weight_decay, nesterov, maximize: as in the equations.
+        momentum, dampening, weight_decay, nesterov, maximize, lr_in_momentum: as in the equations.
+        decoupled_weight_decay: whether w ← (1 - lr · weight_decay) w comes first, and g is ∇.
 
     Raises:
         TypeError, ValueError: for settings that make no sense, and as `Optimizer`.
@@ -51,6 +53,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        lr_in_momentum: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -59,6 +63,9 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            **switched_on(
+                lr_in_momentum=lr_in_momentum, decoupled_weight_decay=decoupled_weight_decay
+            ),
         }
         super().__init__(params, defaults)
 
@@ -79,7 +86,8 @@ class SGD(Optimizer):
     def _rule(self, group: Settings, state: dict[str, Any]) -> Rule:
         lr, momentum = float(group["lr"]), float(group["momentum"])
         first = "momentum_buffer" not in state
-        share = 1.0 if first else 1 - float(group["dampening"])
+        scale, rate = (lr, 1.0) if group.get("lr_in_momentum") else (1.0, lr)
+        share = scale if first else scale * (1 - float(group["dampening"]))
         nesterov = group["nesterov"]
 
         def plain(w: np.ndarray, g: np.ndarray, scratch: np.ndarray) -> None:
@@ -91,10 +99,10 @@ class SGD(Optimizer):
             v += g if share == 1 else np.multiply(g, share, out=s)
             if nesterov:
                 np.multiply(v, momentum, out=s)
-                s += g
-                s *= lr
+                s += g if scale == 1 else np.multiply(g, scale, out=scratch[1])
+                s *= rate
             else:
-                np.multiply(v, lr, out=s)
+                np.multiply(v, rate, out=s)
             w -= s
 
         return rule if momentum else plain

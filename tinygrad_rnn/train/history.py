@@ -20,6 +20,7 @@ class History(Mapping[str, np.ndarray]):
     Attributes:
         stopped: why the training ended: "finished", "early" (nothing became better any more, or a
             watcher ended it), or "interrupted" (Ctrl-C).
+        interrupted: whether Ctrl-C was pressed, also if the training was at its end by then.
         best: at which place the parameters stood that the model has now; None if these are simply
             the last ones.
 
@@ -33,6 +34,7 @@ class History(Mapping[str, np.ndarray]):
     def __init__(self) -> None:
         self._rows: list[dict[str, float]] = []
         self.stopped = "finished"
+        self.interrupted = False
         self.best: int | None = None
 
     def add(self, row: Mapping[str, float]) -> None:

@@ -158,15 +158,13 @@ class _Run:
             self._tell("begin_training")
             self._run_epochs(bar, pressed)
             self.at.history.stopped = self._reason(pressed)
-            if self.at.history.stopped == "interrupted":
-                self._save()  # as it is amid the epoch, so that what follows is the same
+            self._save()  # before a row out of turn, so that whoever goes further has none
             if self.at.means.weight:
                 self._note(validate=not pressed)
             if self.at.position and self.at.history.rows:  # an epoch that was cut short ends too
                 self._tell("end_epoch", self.at.epoch, self.at.history.last())
-            if self.at.history.stopped != "interrupted":
-                self._save()
             self._tell("end_training")
+            self.at.history.interrupted = bool(pressed)
         self._take_best()
 
     def _tell(self, what: str, *details: Any) -> None:
