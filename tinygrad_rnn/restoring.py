@@ -26,11 +26,8 @@ def undisturbed(module: Any, *, recording: bool) -> Iterator[None]:
         module: a Module; anything else is left alone.
         recording: whether a graph is recorded inside.
     """
-    modules = list(everything_in(module))
-    spaces = [_Space(each) for each in modules]
-    generators = [
-        v for m in modules for v in vars(m).values() if isinstance(v, np.random.Generator)
-    ]
+    spaces = [_Space(each) for each in everything_in(module)]
+    generators = generators_of(module).values()
     legacy = np.random.get_state()
     now = current()
     with noted(*generators) as draws:
@@ -61,6 +58,16 @@ def everything_in(module: Any) -> Iterator[Module]:
             pending.extend(value)
         elif isinstance(value, dict):
             pending.extend(value.values())
+
+
+def generators_of(module: Any) -> dict[str, np.random.Generator]:
+    """The generators that a module and all inside it draw from, such as those of dropout, by place."""
+    return {
+        f"{number}/{name}": held
+        for number, each in enumerate(everything_in(module))
+        for name, held in vars(each).items()
+        if isinstance(held, np.random.Generator)
+    }
 
 
 class _Space:

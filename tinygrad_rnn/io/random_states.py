@@ -9,21 +9,19 @@ import numpy as np
 
 from ..core.random import generator
 from ..module import Module
-from ..restoring import everything_in
+from ..restoring import generators_of
 
 Generators = Mapping[str, np.random.Generator]
 
 
 def generators_in(parts: Mapping[str, Any]) -> dict[str, np.random.Generator]:
-    """The generators that modules among `parts` draw from, such as those of dropout, by place."""
-    found = {}
-    for part, value in parts.items():
-        if isinstance(value, Module):
-            for number, module in enumerate(everything_in(value)):
-                for name, held in vars(module).items():
-                    if isinstance(held, np.random.Generator):
-                        found[f"{part}/{number}/{name}"] = held
-    return found
+    """The generators that modules among `parts` draw from, by place."""
+    return {
+        f"{part}/{place}": rng
+        for part, value in parts.items()
+        if isinstance(value, Module)
+        for place, rng in generators_of(value).items()
+    }
 
 
 def random_states(generators: Generators) -> dict[str, Any]:

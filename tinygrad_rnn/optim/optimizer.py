@@ -157,6 +157,7 @@ class Optimizer:
         for own, found in zip(self.param_groups, loading.settings, strict=True):
             own.update(found)
         self.state = state
+        self.stepped = True  # it goes on from there
 
     def count_from(self, steps: int) -> None:
         """Makes the next step number `steps` + 1 for all that have a gradient now.

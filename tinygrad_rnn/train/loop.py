@@ -296,7 +296,6 @@ class _Run:
     def resume(self, path: str | os.PathLike[str]) -> None:
         """Goes to where a checkpoint was written."""
         load_checkpoint(path, **self._parts())
-        self.optimiser.stepped = self.at.step > 0  # else a schedule would warn that it is first
 
     def _save(self) -> None:
         if self.plan.checkpoint is not None:
