@@ -61,7 +61,7 @@ def everything_in(module: Any) -> Iterator[Module]:
 
 
 def generators_of(module: Any) -> dict[str, np.random.Generator]:
-    """The generators that a module and all inside it draw from, such as those of dropout, by place."""
+    """The generators that a module and all inside it draw from, by place."""
     return {
         f"{number}/{name}": held
         for number, each in enumerate(everything_in(module))
