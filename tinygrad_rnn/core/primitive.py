@@ -57,13 +57,14 @@ def register_tensor(tensor_type: type, from_sequence: Callable[[Any], Any]) -> N
     _Tensor, _from_sequence = tensor_type, from_sequence
     _call_names["Tensor"] = tensor_type
     for operation in registry.values():
-        operation._compile()
+        operation._recompile()
 
 
 class Primitive(Generic[P]):
     """An operation: on ndarrays it is plain NumPy, on Tensors it is recorded and differentiable.
 
-    Each primitive is the only instance of a class of its own, whose call is compiled for it.
+    Each primitive is the only instance of a class of its own, whose call is compiled for it when it
+    is first called.
 
     Attributes:
         name: as in the graph and in messages.
@@ -87,7 +88,6 @@ class Primitive(Generic[P]):
         self.names = tuple(parameters)
         self.arrays = tuple(n for n, p in parameters.items() if _is_array(p.annotation))
         self._plans: dict[Any, Plan] = {}
-        self._compile()
 
     def vjp(self, **rules: Callable[..., Any]) -> None:
         """Gives the rule of each differentiable argument, by the argument's name."""
@@ -97,16 +97,19 @@ class Primitive(Generic[P]):
             _label(rule, f"{self.name}.vjp({name})")
             self.rules[name] = rule
         self._plans.clear()
-        self._compile()
+        self._recompile()
 
-    def _compile(self) -> None:
-        """Gives the class of this primitive its call."""
+    def _recompile(self) -> None:
+        """Has the call compiled anew, as something that it is made of has changed."""
+        if "__call__" in vars(type(self)):
+            del type(self).__call__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Gives the class of this primitive its compiled call, and calls that."""
         bits = {n: 1 << i for i, n in enumerate(self.names) if n in self.rules}
         call = compile_call(self.forward, self.arrays, bits, _call_names)
         type(self).__call__ = call  # type: ignore[method-assign]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        raise NotImplementedError("replaced by _compile")
+        return call(self, *args, **kwargs)
 
     def _admit(self, bound: Sequence[Any]) -> list[Any] | None:
         """The arguments with lists and object arrays as one array each, if there are any."""
@@ -177,10 +180,11 @@ class VariadicPrimitive(Primitive[P]):
     Its one rule, for `arrays`, returns a sequence with one cotangent for each of them.
     """
 
-    def _compile(self) -> None:
-        pass  # the arguments are as many as they come: a loop it is
+    def _recompile(self) -> None:
+        pass
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        # The arguments are as many as they come: a loop it is.
         first = len(self.names) - 1
         arrays = [_array_like(a) for a in args[first:]]
         tensors = [a for a in arrays if isinstance(a, _Tensor)]
