@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import sys
 import time
 import weakref
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -447,3 +449,20 @@ if __name__ == "__main__" and "--write" in sys.argv:
     for name in CASES:
         (GOLDEN / f"{name}.dot").write_bytes(dot_of(name))
         print(GOLDEN / f"{name}.dot")
+
+
+def test_the_way_of_a_computed_state_passes_beside_the_inputs():
+    gru = tg.nn.GRU(3, 4, rng=0)
+    first = np.tanh(tg.Tensor(np.ones((1, 1, 4), np.float32), requires_grad=True, name="digits"))
+    outputs, _ = gru(tg.Tensor(np.ones((3, 1, 3), np.float32), name="x"), first)
+    text = tg.graph(outputs).to_dot(view="cells")
+    at = {name: tuple(map(float, where)) for name, *where in re.findall(
+        r'(n\d+) \[.*?pos="([\d.-]+),([\d.-]+)"', text)}  # fmt: skip
+    for source, target, way in re.findall(r'(n\d+) -> (n\d+) \[pos="e,([^"]*)"', text):
+        corners = [tuple(map(float, p.split(","))) for p in way.split()]
+        for (xa, ya), (xb, yb) in pairwise(corners):
+            passed = [
+                name for name, (x, y) in at.items()
+                if name not in (source, target) and xa == xb == x and min(ya, yb) < y < max(ya, yb)
+            ]  # fmt: skip
+            assert not passed

@@ -166,7 +166,7 @@ def _leaf(record: Any, place: tuple[str, ...], **given: Any) -> GraphNode:
     return GraphNode(
         kind="parameter" if learnt else "input",
         label="parameter" if learnt else "input" if record.shape else "constant",
-        name=record.name,
+        name=getattr(record, "label", None) or record.name,
         shapes=(record.shape,),
         dtypes=(_dtype_text(record.dtype),),
         scope=outside_steps(place) if learnt else place,

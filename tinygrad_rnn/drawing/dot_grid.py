@@ -77,9 +77,14 @@ def _at(x: float, y: float) -> str:
 
 def _edges(graph: GraphData, grid: Grid, by_id: dict[str, GraphNode]) -> Iterator[str]:
     begun: dict[Point, int] = {}
+    columns: dict[int, list[Spot]] = {}
+    for spot in grid.spots.values():
+        columns.setdefault(round(spot.x), []).append(spot)
     for edge in graph.edges:
         source = by_id[edge.source]
         points = _route(edge, grid)
+        if _is_barred(points, columns):
+            points = _into_the_side(grid.spots[edge.source], grid.spots[edge.target])
         look = [f'pos="{_spline(points)}"']
         if edge.label:
             before = begun.get(points[0], 0)  # lines that begin here have their labels in a column
@@ -139,6 +144,21 @@ def _upright(a: Spot, b: Spot) -> list[Point]:
         x_a = x_b = min(max(a.x if a.width <= b.width else b.x, low), high)
     up = b.y > a.y
     return [(x_a, a.top if up else a.bottom), (x_b, b.bottom if up else b.top)]
+
+
+def _is_barred(points: list[Point], columns: dict[int, list[Spot]]) -> bool:
+    """Whether a straight way up passes another node of its column, such as an input of a step."""
+    (xa, ya), (xb, yb) = points[0], points[-1]
+    if len(points) > 2 or xa != xb or ya > yb:
+        return False
+    return any(ya < spot.y < yb for spot in columns.get(round(xa), ()))
+
+
+def _into_the_side(a: Spot, b: Spot) -> list[Point]:
+    """Up beside a column, and into a node of it from the left."""
+    x, y = b.left - 13, b.y - b.height / 4
+    begin = [(x, a.top)] if x > a.left + 4 else [(a.left, a.y), (x, a.y)]
+    return [*begin, (x, y), (b.left, y)]
 
 
 def _spline(points: list[Point]) -> str:
