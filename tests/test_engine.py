@@ -1306,3 +1306,12 @@ def test_small_integers_index_large_tables(dtype: Any):
     w[np.array([5, 7, 5], dtype)].backward(np.ones((3, 2)))
     assert w.grad.data[[5, 7]].tolist() == [[2.0, 2.0], [1.0, 1.0]]
     assert w.grad.data.sum() == 6
+
+
+def test_copies_of_an_operation_are_the_operation():
+    for made in (
+        copy.copy(tg.tanh),
+        copy.deepcopy([tg.tanh])[0],
+        pickle.loads(pickle.dumps(tg.tanh)),
+    ):
+        assert made is tg.tanh

@@ -170,8 +170,18 @@ class Primitive(Generic[P]):
                 raise kind(text) from error
         raise (ShapeError if isinstance(error, ValueError) else DtypeError)(text) from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return registered, (
+            self.name,
+        )  # a copy is the operation itself, and so is what is unpickled
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"
+
+
+def registered(name: str) -> Primitive[Any]:
+    """The operation of that name."""
+    return registry[name]
 
 
 class VariadicPrimitive(Primitive[P]):
