@@ -8,7 +8,7 @@
 (2, 2)
 """
 
-from . import data, errors, io, linalg, nn, ops, optim, plots, rnn, train
+from . import data, errors, io, keras, linalg, nn, ops, optim, plots, rnn, train
 from .checking import gradcheck, gradgradcheck
 from .core.context import detect_anomaly, enable_grad, no_grad, scope
 from .core.primitive import Array, primitive

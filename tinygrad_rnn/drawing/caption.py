@@ -38,8 +38,7 @@ def caption(graph: GraphData) -> tuple[str, ...]:
 def _counts(nodes: tuple[GraphNode, ...]) -> list[str]:
     found: dict[str, int] = {}
     for node in nodes:
-        several = node.kind in ("parameter", "input") and node.holds
-        found[node.kind] = found.get(node.kind, 0) + (len(node.holds) if several else 1)
+        found[node.kind] = found.get(node.kind, 0) + node.leaves
     shown = ("cell", "rolled", "module", "operation", "sequence", "parameter", "input", "cotangent")
     return [
         f"{found[kind]} {_COUNTED.get(kind, kind) if found[kind] == 1 else _plural(kind)}"

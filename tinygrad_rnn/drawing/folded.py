@@ -118,6 +118,7 @@ def folded_leaves(group: Group) -> GraphNode:
         shapes=(),
         dtypes=(),
         holds=tuple([n.id for n in members]),
+        leaves=sum(n.leaves for n in members),
         value=combined(n.value for n in members),
         gradient=combined(n.gradient for n in members),
     )

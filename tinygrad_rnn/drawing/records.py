@@ -64,6 +64,7 @@ class GraphNode:
         is_output: whether the graph was asked for with one of its results.
         holds: ids of the nodes that a view has folded into this one.
         times: how many time steps it stands for.
+        leaves: how many parameters or inputs it stands for.
         value: of its results, if a recording noted them; of a cell, that of the states it hands on.
         gradient: of the loss by its results, in the same way.
     """
@@ -80,6 +81,7 @@ class GraphNode:
     is_output: bool = False
     holds: tuple[str, ...] = ()
     times: int = 1
+    leaves: int = 1
     value: Summary | None = None
     gradient: Summary | None = None
 

@@ -10,6 +10,7 @@ from .boxes import Box, Chooser
 from .cotangents import with_cotangents
 from .fold import fold
 from .options import Options
+from .parameter_views import with_views
 from .records import GraphData, GraphNode
 from .sequences import sequences
 from .steps import innermost_step
@@ -79,12 +80,17 @@ def longest_run(graph: GraphData) -> int:
 
 
 def _folded(graph: G, options: Options) -> G:
+    whole = graph
+    if options.view in ("cells", "rolled", "backward"):
+        graph = with_views(graph)
     operations = [node for node in graph.nodes if node.kind == "operation"]
     chooser = Chooser(operations, options)
     boxes = {n.id: box for n in operations if (box := chooser.box(n.scope, n.backward))}
     if options.view in ("cells", "rolled", "backward"):
         boxes.update(sequences(graph, boxes))
     seen = fold(graph, boxes, chooser.box) if boxes else graph
+    if graph is not whole:
+        seen = _with_whole_holdings(seen, graph)
     if options.view == "backward":
         seen = with_cotangents(seen)
     if options.parameters == "per step":

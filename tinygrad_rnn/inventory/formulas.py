@@ -117,9 +117,29 @@ def formulas_of(module: Module, parameters: Mapping[str, Parameter]) -> tuple[Fo
         return ()
     if isinstance(module, Recurrent):
         return _of_recurrent(module, parameters)
+    if "kernel" in parameters and hasattr(module, "units"):
+        return (_of_kernels(module, parameters),)
     cell = innermost(module)
     letters = _letters(cell)
     return (_formula("", cell, parameters, letters),)
+
+
+def _of_kernels(module: Any, parameters: Mapping[str, Parameter]) -> Formula:
+    """Of weights in Keras' layout: kernel (I, O); or (I, gates·H), recurrent_kernel and bias."""
+    units = int(module.units)
+    recurrent = "recurrent_kernel" in parameters
+    gates = parameters["kernel"].shape[-1] // units if recurrent else 1
+    outer = Size(1, "H" if recurrent else "O", units)
+    inner = {"kernel": Size(1, "I", parameters["kernel"].shape[0]), "recurrent_kernel": outer}
+    terms = []
+    for name, parameter in parameters.items():
+        *rows, columns = parameter.shape
+        first = [inner[name]] if name in inner else [Size(size) for size in rows]
+        if columns == gates * units:
+            terms.append(Term(1, gates, (*first, outer)))
+        else:
+            terms.append(Term(1, 1, tuple(Size(size) for size in parameter.shape)))
+    return Formula("", 1, tuple(terms))
 
 
 def _of_recurrent(module: Recurrent, parameters: Mapping[str, Parameter]) -> tuple[Formula, ...]:
@@ -149,6 +169,8 @@ def _letters(cell: Any, outer: Recurrent | None = None, layer: int = 0) -> dict[
         return _sizes(I=cell.in_features, O=cell.out_features)
     if isinstance(cell, Embedding):
         return _sizes(V=cell.num_embeddings, E=cell.embedding_dim)
+    if hasattr(cell, "embeddings") and hasattr(cell, "output_dim"):  # of Keras' kind
+        return _sizes(V=cell.input_dim, E=cell.output_dim)
     if not isinstance(cell, Cell):
         return {}
     letters = _sizes(I=cell.input_size, P=cell.proj_size, H=cell.hidden_size)

@@ -116,12 +116,16 @@ class Cell(Module):
         weight_hh: Any,
         bias_ih: Any = None,
         bias_hh: Any = None,
+        *,
+        programs: dict[Any, Any] | None = None,
         **settings: Any,
     ) -> Any:
         """A cell whose weights are Tensors from elsewhere, such as views of others' weights.
 
         Args:
             weight_ih, weight_hh, bias_ih, bias_hh: shaped as the attributes of these names.
+            programs: what cells with the same settings have in common, {} at first: then only the
+                first of them has its step written down.
             settings: the other attributes that its equations read, such as ``activation``.
         """
         cell = cls.__new__(cls)
@@ -135,6 +139,9 @@ class Cell(Module):
             bias_hh=bias_hh,
             **settings,
         )
+        made = None if programs is None else cell.on_arrays()
+        if made is not None:
+            vars(made)["folded"] = programs
         return cell
 
     @property
@@ -479,6 +486,7 @@ class GRUCell(Cell):
     """
 
     gates = 3
+    update_first = False  # whether the order is z, r, n, as in Keras
 
     def __init__(
         self,
@@ -509,7 +517,10 @@ class GRUCell(Cell):
         else:
             (weight, weight_n), (bias, bias_n) = self._candidate_apart()
             hr, hz = split(linear(seen, weight, bias), 2, axis=-1)
-        r, z = named(gate(xr + hr), "r"), named(gate(xz + hz), "z")
+        first, second = xr + hr, xz + hz
+        if self.update_first:
+            first, second = second, first
+        r, z = named(gate(first), "r"), named(gate(second), "z")
         hn = r * hn if self.reset_after else linear(r * seen, weight_n, bias_n)
         n = named(squash(xn + hn), "n")
         return named((1 - z) * n + z * h, "h")

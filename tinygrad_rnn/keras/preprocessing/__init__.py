@@ -1,0 +1,5 @@
+"""Where Keras 2 had `pad_sequences`."""
+
+from . import sequence
+
+__all__ = ["sequence"]
