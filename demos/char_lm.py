@@ -204,6 +204,9 @@ def draw_gates(
     """What the gates of the last layer do while a line is read."""
     trace = tg.rnn.trace(model, letters.encode(line)[:, None])
     drawn = tg.plots.gate_activity(trace, line, place=trace.places[-1], quantities=GATES[args.cell])
+    what = "last layer" if args.layers > 1 else "layer"
+    drawn.figure.suptitle(f"The {args.cell.upper()} {what} as it reads a line it has never seen")
+    drawn.figure.axes[-1].set_xlabel("character read")
     return drawn.save(args.out / "gates.png")
 
 
@@ -256,10 +259,11 @@ def not_empty(text: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Runs the lesson; returns the figures."""
     made = parser()
-    args = options.read(made, arguments)
+    args = made.parse_args(arguments)
     checkpoint = args.out / "checkpoint.npz"
     if args.resume and not checkpoint.exists():
         made.error(f"there is no {checkpoint} to go on from: begin without --resume")
+    options.make_folder(made, args)
     try:
         text = read_text(args)
         ids = corpus.numbered(text)

@@ -12,6 +12,7 @@ It takes about five seconds.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,12 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.keras.callbacks import EarlyStopping
 from tinygrad_rnn.keras.layers import LSTM, Bidirectional, Dense, Embedding, Input, SimpleRNN
 from tinygrad_rnn.keras.models import Sequential, load_model
+
+try:
+    import graphviz  # noqa: F401  (for model.draw)
+    import matplotlib  # noqa: F401  (for tg.plots)
+except ModuleNotFoundError as missing:
+    sys.exit(options.MISSING.format(missing))
 
 WORDS, STEPS = 12, 14
 A, B = 1, 2  # the marks; 0 is padding, other words say nothing

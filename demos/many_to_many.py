@@ -130,12 +130,17 @@ class Dates:
             map(letters.encode, self.texts), value=letters.padding_id, batch_first=True
         )
         targets = self.targets()
-        start = np.full((len(targets), 1), ANSWERS.encode(START))
-        return texts, lengths, np.append(start, targets[:, :-1], axis=1), targets
+        return texts, lengths, read_while_writing(targets), targets
 
     def targets(self) -> np.ndarray:
         """The numbers (N, 10) of the answers' symbols."""
         return np.stack([ANSWERS.encode(answer) for answer in self.answers])
+
+
+def read_while_writing(symbols: np.ndarray) -> np.ndarray:
+    """What the decoder reads (N, M) before it writes each of the symbols (N, M)."""
+    start = np.full((len(symbols), 1), ANSWERS.encode(START))
+    return np.append(start, symbols[:, :-1], axis=1)
 
 
 # The network
@@ -334,25 +339,37 @@ def print_examples(given: list[str], test: Dates) -> None:
 
 @tg.no_grad()
 def draw_attention(model: Translator, arrays: Any, test: Dates, which: list[int]) -> Figure:
-    """Which letters are looked at while each symbol is written: a panel for each date."""
+    """Which letters are looked at while the network writes: a panel for each date."""
     figure = Figure(figsize=(8, 3.2 * len(which)), layout="constrained")
-    for panel, k in zip(figure.subplots(len(which), squeeze=False)[:, 0], which, strict=True):
-        texts, lengths, symbols, _ = (array[k : k + 1] for array in arrays)
+    panels = figure.subplots(len(which), squeeze=False)[:, 0]
+    for panel, k in zip(panels, which, strict=True):
+        texts, lengths = (array[k : k + 1] for array in arrays[:2])
+        answer, symbols = own_answer(model, texts, lengths)
         memory, state = model.read(model.letters(texts), lengths)
         states, _ = model.decoder(model.symbols(symbols), state)
         weights = model.attention(states, memory, lengths).data[0, :, : lengths[0]]
-        panel.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        image = panel.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="auto")
         panel.set_xticks(range(lengths[0]), test.texts[k].replace(" ", "␣"))
-        panel.set_yticks(range(LENGTH), test.answers[k])
+        panel.set_yticks(range(LENGTH), answer)
         panel.set(xlabel="letter read", ylabel="symbol written")
-    figure.suptitle("Attention: rows add up to 1")
+        if answer != test.answers[k]:
+            panel.set_title(f"wrong: it is {test.answers[k]}")
+    figure.colorbar(image, ax=panels, label="attention; each row adds up to 1", shrink=0.5)
+    figure.suptitle("Which letters are looked at while each symbol is written")
     return figure
+
+
+def own_answer(model: Translator, texts: np.ndarray, lengths: np.ndarray) -> tuple[str, np.ndarray]:
+    """What the network writes for one text (1, T), and what it reads of that itself, (1, 10)."""
+    (answer,) = translate(model, texts, lengths)
+    return answer, read_while_writing(ANSWERS.encode(answer)[None])
 
 
 def draw_connectivity(model: Translator, arrays: Any, test: Dates, k: int) -> Any:
     """Which letters are felt in each symbol's scores, by whatever way: attention, or the state."""
-    texts, lengths, symbols, _ = (array[k : k + 1] for array in arrays)
+    texts, lengths = (array[k : k + 1] for array in arrays[:2])
     texts = texts[:, : lengths[0]]
+    answer, symbols = own_answer(model, texts, lengths)
 
     def translator(embedded: tg.Tensor) -> tg.Tensor:
         copies = len(embedded)
@@ -362,7 +379,10 @@ def draw_connectivity(model: Translator, arrays: Any, test: Dates, k: int) -> An
     drawn = tg.plots.connectivity(
         translator, model.letters(texts).data, batch_first=True, labels=list(test.texts[k])
     )
-    drawn.figure.axes[0].set_yticks(range(LENGTH), test.answers[k])
+    panel = drawn.figure.axes[0]
+    panel.set_yticks(range(LENGTH), answer)
+    panel.set(xlabel="letter read", ylabel="symbol written")
+    drawn.figure.suptitle("Which letters are felt in each symbol")
     return drawn
 
 

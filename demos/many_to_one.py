@@ -252,14 +252,20 @@ def draw_forecasts(
 
 
 def draw_felt(model: Forecaster, window: np.ndarray, years: np.ndarray) -> tg.plots.Drawn:
-    """Which years are felt, and how strongly, in the forecast made after each year of a window."""
+    """Which years are felt, and how strongly, in the forecast that is made after each of them."""
 
     def forecast_after_each_year(x: Any) -> Any:
         return x + model.change(model.recurrent(x)[0])
 
     x = window.astype(np.float32)[None, :, None]
     labels = [str(year) for year in years]
-    return tg.plots.connectivity(forecast_after_each_year, x, batch_first=True, labels=labels)
+    drawn = tg.plots.connectivity(forecast_after_each_year, x, batch_first=True, labels=labels)
+    drawn.figure.suptitle("Which years are felt in the forecasts")
+    panel = drawn.figure.axes[0]
+    rows = panel.get_yticks().astype(int)
+    panel.set_yticks(rows, [str(year + 1) for year in years[rows]])
+    panel.set(xlabel="year read", ylabel="year forecast")
+    return drawn
 
 
 def parser() -> argparse.ArgumentParser:

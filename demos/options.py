@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+BROKEN_PIPE = 128 + 13  # the exit code of a program that SIGPIPE has ended
 
 MISSING = '{}. The demos need a few more packages: pip install -e ".[demo]"'
 
@@ -63,11 +66,16 @@ def positive(text: str) -> float:
 def read(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options given, with the folder `out` made; one line and exit code 2 if they are wrong."""
     args = made.parse_args(arguments)
+    make_folder(made, args)
+    return args
+
+
+def make_folder(made: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Makes the folder `out`; one line and exit code 2 if that can't be."""
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         made.error(f"can't make the directory {args.out}: {error.strerror}")
-    return args
 
 
 def keep(figures: dict[str, Any], args: argparse.Namespace) -> Path:
@@ -85,9 +93,14 @@ def heading(text: str) -> None:
 
 def run(main: Callable[[], Any]) -> None:
     """Calls `main` as a script does: whatever is printed, the console takes it; Ctrl-C is no error
-    of the program's."""
+    of the program's, nor is it one if nobody reads on, as in ``| head``."""
     sys.stdout.reconfigure(errors="replace")
     try:
         main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit("\nStopped.")
+    except BrokenPipeError:
+        # What is still to be printed would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)

@@ -78,6 +78,15 @@ def test_probabilities_by_hand():
     np.testing.assert_allclose(probabilities([1e4, -np.inf, 1e4 - 1], 1e-3), [1, 0, 0])
 
 
+def test_the_smallest_temperature_is_that_of_the_likeliest():
+    smallest = np.nextafter(0, 1)
+    np.testing.assert_array_equal(probabilities([0.0, 2.0, 1.0], smallest), [0, 1, 0])
+    np.testing.assert_array_equal(probabilities([1e308, -1e308], 0.5), [1, 0])
+    options = {"vocabulary": LETTERS, "seed": 0}
+    written = tg.generate(Model(), "a", 9, temperature=smallest, **options)
+    assert written == tg.generate(Model(), "a", 9, temperature=0, **options)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"temperature": -1}, {"temperature": np.nan}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.5}],
@@ -212,5 +221,9 @@ def test_errors_that_teach():
         tg.generate(Model(), [1], -1)
     with pytest.raises(TypeError, match=r"returns \(scores, state\); this one returned a ndarray"):
         tg.generate(lambda ids, _: np.eye(3)[ids], [1], 3)
+    for symbols in (4, 9):
+        message = f"the model gives {symbols} scores, but the vocabulary has 5 symbols"
+        with pytest.raises(ValueError, match=message):
+            tg.generate(Model(symbols), "a", 30, vocabulary=LETTERS)
     with pytest.raises(tg.errors.ShapeError, match=r"scores \(1, 3\), not \(T, N, symbols\)"):
         tg.generate(lambda ids, _: (np.eye(3)[ids[0]], None), [1], 3)

@@ -223,7 +223,7 @@ def test_terminate_on_nan_ends_with_the_history(capsys):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 1 and self.epoch == 1:
                 before.extend(self.model.get_weights())
-                self.model._compiled._weight = math.nan
+                self.model._compiled.loss_weight = math.nan
 
         def on_epoch_begin(self, epoch, logs=None):
             self.epoch = epoch
@@ -239,7 +239,7 @@ def test_terminate_on_nan_ends_with_the_history(capsys):
     assert len(ended_with) == 1
     for mine, kept in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, kept)
-    model._compiled._weight = math.nan
+    model._compiled.loss_weight = math.nan
     with pytest.raises(FloatingPointError):
         fit(model)
 
@@ -330,6 +330,12 @@ def test_checkpoints_that_cant_be():
     for wrong in ("batch", 0, True, 1.5):
         with pytest.raises(ValueError, match="`save_freq` is"):
             callbacks.ModelCheckpoint("m.npz", save_freq=wrong)
+    for path in ("m.keras", "m-{epoch}.h5", "m-{val_loss:.2f}", "m.safetensors"):
+        with pytest.raises(ValueError, match=r"ends in \.npz.*Received: filepath="):
+            callbacks.ModelCheckpoint(path)
+    callbacks.ModelCheckpoint("m-{val_loss:.2f}.safetensors", save_weights_only=True)
+    with pytest.raises(ValueError, match=r"weights has a name .*'m\.npz'"):
+        callbacks.ModelCheckpoint("m.weights.h5", save_weights_only=True)
 
 
 def test_a_csv_file_of_the_epochs(tmp_path):

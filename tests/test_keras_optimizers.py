@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -177,6 +178,29 @@ def test_the_learning_rate_may_be_any_function_and_be_changed():
     with pytest.raises(ValueError, match="Invalid learning rate: -1"):
         optimizer.step()
     assert (w.data.tolist(), optimizer.iterations) == ([-6.0], 5)
+
+
+def test_the_learning_rate_and_the_steps_are_used_as_keras_variables():
+    w = weight((0.0,), (1.0,))
+    optimizer = optimizers.SGD(0.5)
+    optimizer.build([w])
+    rate = optimizer.learning_rate
+    assert (rate * 2, float(rate), f"{rate:.2f}", repr(rate)) == (1.0, 0.5, "0.50", "0.5")
+    assert (rate.numpy().shape, rate.numpy()) == ((), 0.5)
+    rate.assign(0.25)
+    assert optimizer.learning_rate == 0.25
+    optimizer.step()
+    assert w.data.tolist() == [-0.25]
+    assert (optimizer.iterations.numpy(), optimizer.iterations + 1) == (1, 2)
+    with pytest.raises(ValueError, match="Invalid learning rate: -1"):
+        optimizer.learning_rate.assign(-1)
+    assert optimizer.lr == 0.25
+    for again in (copy.deepcopy(rate), pickle.loads(pickle.dumps(rate))):
+        assert (type(again), again) == (float, 0.5)
+    assert type(optimizer.get_config()["learning_rate"]) is float
+    scheduled = optimizers.SGD(Half())
+    with pytest.raises(TypeError, match="learning rate is not settable"):
+        scheduled.learning_rate.assign(0.1)
 
 
 def test_own_schedules_are_written_and_read_by_name():

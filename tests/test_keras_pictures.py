@@ -113,7 +113,7 @@ def test_the_look_inside():
     seen = model.trace(IDS)
     assert seen.places[0] == "lstm"
     assert seen["lstm.f"].shape == (5, 3, 4)
-    ways = ("bidirectional.forward_layer", "bidirectional.backward_layer")
+    ways = ("bidirectional.forward_gru", "bidirectional.backward_gru")
     assert seen.places[1:] == ways
     states = seen["lstm.h"]
     layer_output = model.layers[1](model.layers[0](IDS))

@@ -589,8 +589,8 @@ def test_outputs_can_be_drawn(rng, tmp_path):
     y = layers.Bidirectional(layers.GRU(U, name="mine"))(rng.standard_normal((2, 3, I)))
     tg.draw(y, tmp_path / "graph.dot")
     text = (tmp_path / "graph.dot").read_text()
-    assert "forward_layer" in text
-    assert "backward_layer" in text
+    assert "forward_mine" in text
+    assert "backward_mine" in text
     assert "t=2" in text
 
 

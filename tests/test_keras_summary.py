@@ -179,12 +179,14 @@ def test_boxes_as_keras_prints_them(monkeypatch):
     pytest.importorskip("torch")
     theirs = pytest.importorskip("keras", minversion="3.15")
     monkeypatch.setenv("COLUMNS", "101")
-    before = theirs.config.floatx()  # what another test has set
+    before = theirs.config.floatx(), theirs.config.dtype_policy()  # what another test has set
     theirs.config.set_floatx("float32")
+    theirs.config.set_dtype_policy("float32")
     try:
         assert dict(golden.tables(_Boxed)) == dict(golden.tables(theirs))
     finally:
-        theirs.config.set_floatx(before)
+        theirs.config.set_floatx(before[0])
+        theirs.config.set_dtype_policy(before[1])
 
 
 def _box(self, print_fn, **options):

@@ -1,5 +1,6 @@
 """compile, fit, evaluate, predict: numbers as Keras', every kind of data, wrong use."""
 
+import copy
 import os
 import signal
 import threading
@@ -578,3 +579,72 @@ def test_a_model_may_have_penalties_only():
 def test_a_loss_without_reduction_is_refused():
     model = regressor(loss=keras.losses.MeanSquaredError(reduction="none"))
     unchanged(model, lambda m: m.fit(X, Y), r"is a number.*shape=\(11,\)")
+
+
+def test_a_model_without_trainable_weights_is_only_evaluated():
+    frozen = keras.Sequential([layers.Input((3,)), layers.Dense(2, trainable=False)])
+    without = keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x[:, :2] * 2)])
+    x, y = np.ones((5, 3)), np.zeros((5, 2))
+    for model in (frozen, without):
+        model.compile("sgd", "mse", metrics=["mae"])
+        before = model.get_weights()
+        with pytest.warns(UserWarning, match="not have any trainable weights") as told:
+            history = model.fit(x, y, epochs=2, batch_size=2, verbose=0).history
+        assert len(told) == 1
+        found = model.evaluate(x, y, verbose=0)
+        np.testing.assert_allclose([history["loss"], history["mae"]], np.transpose([found] * 2))
+        with pytest.warns(UserWarning, match="not have any trainable weights"):
+            assert model.train_on_batch(x, y) == found
+        assert model.optimizer.iterations == 0
+        for was, now in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(was, now)
+
+
+def test_floats_reach_the_layers_of_a_model_as_they_are():
+    x = np.array([[1.0 + 1e-12], [1.0 - 1e-12]])
+    model = keras.Sequential([layers.Dense(1, kernel_initializer="ones", dtype="float64")])
+    assert model.compute_dtype == "float32"
+    np.testing.assert_array_equal(model(x).data, x)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    np.testing.assert_array_equal(model(tg.Tensor(x)).data, x)
+    assert model(x.astype(np.float32)).dtype == np.float64
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.exact = layers.Dense(1, kernel_initializer="ones", dtype="float64")
+            self.single = layers.Dense(1, kernel_initializer="ones")
+
+        def call(self, inputs):
+            return self.exact(inputs), self.single(inputs)
+
+    exact, single = Own()(x)
+    np.testing.assert_array_equal(exact.data, x)
+    assert single.dtype == np.float32
+    inner = keras.Sequential([model])  # a model in a model
+    np.testing.assert_array_equal(inner(x).data, x)
+
+
+def penalised():
+    return layers.Dense(2, activity_regularizer="l2", kernel_initializer="identity")
+
+
+def one_layer(layer):
+    model = keras.Sequential([layers.Input((2,)), layer])
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_penalties_of_other_calls_do_not_count():
+    x = np.ones((2, 2))
+    alone = one_layer(penalised()).evaluate(x, x, verbose=0)
+    layer = penalised()
+    layer(x)
+    assert one_layer(layer).evaluate(x, x, verbose=0) == alone
+    model = one_layer(penalised())
+    model.layers[0](x)
+    assert model.fit(x, x, verbose=0).history["loss"] == [alone]
+    shared = penalised()
+    for model in (one_layer(shared), one_layer(shared)):
+        model.fit(x, x, verbose=0)  # the second doesn't go back through the graph of the first
+    assert len(copy.deepcopy(model).losses) == 0

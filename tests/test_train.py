@@ -361,6 +361,10 @@ def test_history_draws_itself():
         ({}, "epochs= or steps="),
         ({"epochs": 0}, "epochs is at least 1"),
         ({"steps": 1, "patience": 0}, "patience is at least 1"),
+        *(
+            ({"steps": 1, "metrics": {name: F.l1_loss}}, f"a metric can't be called '{name}'")
+            for name in ("loss", "steps", "lr", "seconds", "tokens_per_second", "val_l1")
+        ),
         ({"steps": 1, "clip_norm": 0}, "clip_norm is above 0"),
         ({"steps": 1, "checkpoint_every": 3}, "needs a file"),
         ({"steps": 1, "schedule_every": "week"}, "'epoch' or 'step'"),
@@ -370,6 +374,69 @@ def test_arguments_that_make_no_sense(options, message: str):
     model, optimiser = linear()
     with pytest.raises(ValueError, match=message):
         tg.fit(model, F.mse_loss, optimiser, [line()], **options)
+
+
+@pytest.mark.parametrize("name", ["epochs", "steps", "patience", "checkpoint_every"])
+def test_what_counts_is_a_whole_number(name: str, tmp_path: pathlib.Path):
+    model, optimiser = linear()
+    options = {"steps": 1, "checkpoint": tmp_path / "run.npz", name: 1.5}
+    with pytest.raises(TypeError, match=rf"fit: {name} is a whole number, got 1\.5"):
+        tg.fit(model, F.mse_loss, optimiser, [line()], **options)
+
+
+def test_a_checkpoint_that_can_not_be_written_is_refused_before_the_first_step(tmp_path):
+    model, optimiser = linear()
+    for path in (tmp_path / "nowhere" / "run.npz", tmp_path):
+        diary = Diary()
+        with pytest.raises(OSError, match=path.name):
+            tg.fit(
+                model, F.mse_loss, optimiser, [line()], steps=3, checkpoint=path, watchers=[diary],
+                resume=False,
+            )  # fmt: skip
+        assert diary.notes == []
+    assert same_bits(model, linear()[0])
+
+
+@pytest.mark.parametrize("begun_with", [True, False])
+def test_a_run_is_not_resumed_with_a_schedule_more_or_less(tmp_path: pathlib.Path, begun_with):
+    def go_on(with_schedule, steps):
+        model, optimiser = linear()
+        schedule = tg.optim.lr_scheduler.StepLR(optimiser, 1) if with_schedule else None
+        options = {"steps": steps, "schedule": schedule, "checkpoint": tmp_path / "run.npz"}
+        try:
+            tg.fit(model, F.mse_loss, optimiser, [line()], **options)
+        finally:
+            ends.append(model)
+
+    ends: list[tg.nn.Module] = []
+    go_on(begun_with, 1)
+    message = "run with a schedule, which is missing" if begun_with else "holds no schedule"
+    with pytest.raises(ValueError, match=message):
+        go_on(not begun_with, 2)
+    assert same_bits(ends[-1], linear()[0])  # nothing was taken from the file
+    go_on(begun_with, 2)
+
+
+def test_the_same_objects_go_on_to_the_same_bits_once_there_is_a_checkpoint(tmp_path):
+    def fit(model, optimiser, data, loss, **options):
+        return tg.fit(model, loss, optimiser, data, epochs=3, seed=0, **options)
+
+    def fails_once(output, targets):
+        calls.append(1)
+        if len(calls) == 5:
+            raise ZeroDivisionError
+        return F.mse_loss(output, targets)
+
+    def parts():
+        return *linear(), tg.data.batches(line(), 4, shuffle=True, seed=1)
+
+    calls: list[int] = []
+    path, given, others = tmp_path / "run.npz", parts(), parts()
+    with pytest.raises(ZeroDivisionError):
+        fit(*given, fails_once, checkpoint=path)
+    fit(*given, fails_once, checkpoint=path)
+    fit(*others, F.mse_loss)
+    assert same_bits(given[0], others[0])
 
 
 def test_data_without_a_batch():
@@ -476,6 +543,22 @@ def test_a_metric_that_is_an_object_has_its_value_of_all_batches():
     found = evaluate(lambda x: x, F.mse_loss, data, {"share": share})
     assert found["share"] == 0.75
     assert found["loss"] == (1 + 25 + 36 + 81) / 4
+
+
+def test_such_an_object_may_have_a_name_of_the_history_which_keeps_its_own():
+    told = []
+
+    class Listens(tg.train.Watcher):
+        def end_step(self, step, values):
+            told.append(dict(values))
+
+    model, optimiser = linear(lr=0.125)
+    options = {"steps": 2, "metrics": {"lr": Share(), "steps": Share()}, "watchers": [Listens()]}
+    history = tg.fit(model, F.mse_loss, optimiser, [line()], **options)
+    assert (history["lr"].tolist(), history["steps"].tolist()) == ([0.125, 0.125], [1, 2])
+    assert {values["lr"] for values in told} == {0.0}  # no output is above 4
+    with pytest.raises(ValueError, match="can't be called 'loss'"):
+        tg.fit(model, F.mse_loss, optimiser, [line()], steps=1, metrics={"loss": Share()})
 
 
 def test_a_checkpoint_can_not_hold_such_an_object(tmp_path):

@@ -152,11 +152,15 @@ class Module(metaclass=_ModuleType):
         raise NotImplementedError(f"{type(self).__name__} has no forward method")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with scope(self._place.name or type(self).__name__.lower()):
+        with scope(self._scope_name()):
             result = self.forward(*args, **kwargs)
         for look in _lookers.get():
             look(self, args, result)
         return result
+
+    def _scope_name(self) -> str:
+        """The name that operations made inside are recorded under."""
+        return self._place.name or type(self).__name__.lower()
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._check_replacement(name, vars(self).get(name), value)

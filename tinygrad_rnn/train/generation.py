@@ -49,7 +49,8 @@ def generate(
         A text, with a vocabulary; else numbers (at most length,). The prompt isn't part of it.
 
     Raises:
-        ValueError: for an empty prompt, or settings that make no sense.
+        ValueError: for an empty prompt, settings that make no sense, or a model with more or fewer
+            scores than the vocabulary has symbols.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> letters = tg.data.Vocabulary("abc")
@@ -137,7 +138,8 @@ def probabilities(
         return np.eye(1, len(scores), int(scores.argmax()))[0]
     if top_k is not None and top_k < len(scores):
         scores[scores < np.partition(scores, -top_k)[-top_k]] = -np.inf
-    p = np.exp((scores - scores.max()) / temperature)
+    with np.errstate(over="ignore"):  # -inf is what a difference becomes that is too large
+        p = np.exp((scores - scores.max()) / temperature)
     p /= p.sum()
     if top_p is not None:
         order = np.argsort(-p, kind="stable")
@@ -166,6 +168,11 @@ def _numbers(
     rng = generator(seed)
 
     def draw(scores: np.ndarray) -> int:
+        if vocabulary is not None and len(scores) != len(vocabulary):
+            raise ShapeError(
+                f"generate: the model gives {len(scores)} scores, but the vocabulary has "
+                f"{len(vocabulary)} symbols: it isn't the one that the model was made for"
+            )
         scores[never] = -np.inf
         p = probabilities(scores, temperature, top_k, top_p)
         return int(p.argmax()) if temperature == 0 else int(rng.choice(len(p), p=p))

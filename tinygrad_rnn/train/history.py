@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 _BOOKKEEPING = ("steps", "seconds", "tokens_per_second")
+OWN_NAMES = ("loss", "lr", *_BOOKKEEPING)  # beside those that begin with "val_"
 
 
 class History(Mapping[str, np.ndarray]):

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.random import manual_seed
@@ -14,8 +14,8 @@ from ..data.position import Resumable
 from ..io import load_checkpoint, save_checkpoint
 from ..module import Module
 from ..optim import clip_grad_norm_
-from .evaluation import Accumulator, Loss, Metrics, evaluate, forward, mode, targets_of
-from .history import History
+from .evaluation import Loss, Metrics, evaluate, forward, mode, targets_of
+from .history import OWN_NAMES, History
 from .plan import Plan, check, count, takes_metrics
 from .progress import Bar
 from .standing import Standing
@@ -52,7 +52,9 @@ def fit(
     (`keep_best` says otherwise).
     Ctrl-C ends the training after the step that is running, in the same way; pressed twice, it
     stops Python as ever. A run with a checkpoint that was ended by whatever means, and is begun
-    again with the same arguments, gives the same parameters, bit by bit, as one that never was.
+    again with arguments that are made anew in the same way, gives the same parameters, bit by bit,
+    as one that never was. (With the same objects too, once there is a checkpoint; before the first
+    one, they are as the run has left them.)
 
     Args:
         model: called with the inputs of a batch.
@@ -67,13 +69,16 @@ def fit(
         validate_every: after how many steps to measure, and to note a value in the history; by
             default after each epoch, and in the end.
         metrics: name -> ``function(output, targets)``, means of which are noted; or an object with
-            ``reset()``, ``add(output, targets)`` and ``value()``, such as a ratio of two sums.
+            ``reset()``, ``add(output, targets)`` and ``value()``, such as a ratio of two sums. The
+            names of the history's own columns are taken; an object may have them, except "loss",
+            but only watchers are told its values then.
         clip_norm: the largest norm of all gradients together; larger ones are scaled.
         schedule: of the learning rate: its ``step()`` is called after each epoch; one that takes
             ``metrics`` is given the last loss (of the validation, if there is one).
         schedule_every: "step" to call it after each step instead.
         patience: after how many measurements without a new best to stop.
-        checkpoint: a file that keeps all there is to know, replaced as a whole each time.
+        checkpoint: a file that keeps all there is to know, replaced as a whole each time. That it
+            can be written is checked before the first step.
         checkpoint_every: after how many steps to write it; by default after each epoch, and
             always in the end.
         resume: whether a checkpoint that exists is gone on from; else it is written anew.
@@ -87,7 +92,9 @@ def fit(
         The `History`: arrays by name, and why the training ended.
 
     Raises:
-        ValueError: for arguments that make no sense, or data without a batch.
+        TypeError, ValueError: for arguments that make no sense, data without a batch, or a
+            checkpoint of a run with other parts, such as a schedule.
+        OSError: if the checkpoint can't be read or written.
         FloatingPointError: if the loss is NaN or infinite; the parameters are those before it.
 
     >>> import numpy as np, tinygrad_rnn as tg
@@ -108,16 +115,12 @@ def fit(
         clip_norm=clip_norm,
         checkpoint=checkpoint,
     )
-    check(plan, schedule, patience)
-    if checkpoint is not None and any(isinstance(m, Accumulator) for m in (metrics or {}).values()):
-        raise ValueError(
-            "fit: a checkpoint can't hold what metrics that are objects have added up; give "
-            "functions, whose means it holds"
-        )
+    best = Best(count("patience", patience))
+    check(plan, schedule, metrics or {})
     if seed is not None:
         manual_seed(seed)
     parts = (model, loss, optimiser, data, validation, metrics, schedule)
-    run = _Run(plan, *parts, Best(patience), keep_best, watchers)
+    run = _Run(plan, *parts, best, keep_best, watchers)
     if checkpoint is not None and resume and os.path.exists(checkpoint):
         run.resume(checkpoint)
     run.train(progress)
@@ -254,7 +257,9 @@ class _Run:
 
     def _note(self, validate: bool = True) -> None:
         """A row for the history; the best parameters are kept."""
-        row = {"steps": self.at.step, **self.at.means.values(), "lr": self._learning_rate()}
+        means = self.at.means.values()
+        measured = {name: means[name] for name in means if name == "loss" or name not in OWN_NAMES}
+        row = {"steps": self.at.step, **measured, "lr": self._learning_rate()}
         if self.validation is not None:
             found = {"loss": math.nan}
             if validate:
@@ -295,7 +300,9 @@ class _Run:
 
     def resume(self, path: str | os.PathLike[str]) -> None:
         """Goes to where a checkpoint was written."""
-        load_checkpoint(path, **self._parts())
+        parts = self._parts()
+        _check_same_parts(path, parts, load_checkpoint(path))
+        load_checkpoint(path, **parts)
 
     def _save(self) -> None:
         if self.plan.checkpoint is not None:
@@ -305,6 +312,23 @@ class _Run:
         if self.keeps_best and self.at.best.at is not None:
             self.model.load_state_dict(self.at.best.parameters)
             self.at.history.best = self.at.best.at
+
+
+def _check_same_parts(
+    path: str | os.PathLike[str], parts: Mapping[str, Any], saved: Mapping[str, Any]
+) -> None:
+    """Raises ValueError if a checkpoint is that of a run with other parts."""
+    missing = [name for name in parts if name not in saved]
+    if missing:
+        raise ValueError(
+            f"fit: {path} holds no {' and no '.join(missing)} to go on with, only "
+            f"{', '.join(saved)}: it was written by another run. resume=False begins anew"
+        )
+    if "schedule" in saved and "schedule" not in parts:
+        raise ValueError(
+            f"fit: {path} was written by a run with a schedule, which is missing here: give it, "
+            "schedule=, or begin anew with resume=False"
+        )
 
 
 def check_finite(loss: Any, step: int) -> None:

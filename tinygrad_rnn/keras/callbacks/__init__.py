@@ -1,6 +1,7 @@
 """Callbacks: what is told of a training as it goes, and may change it."""
 
-from .callback import Callback, CallbackList
+from .callback import Callback
+from .callback_list import CallbackList
 from .checkpoint import ModelCheckpoint
 from .functions import LambdaCallback
 from .history import CSVLogger, History

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..file_names import check_suffix
 from .callback import Logs
 from .monitor import Monitor
 
@@ -22,7 +23,7 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: a model must be better than this.
 
     Raises:
-        ValueError: for another save_freq.
+        ValueError: for another save_freq, or a filepath that ends in what isn't written.
         KeyError: while training, if `filepath` names a value that isn't there.
     """
 
@@ -43,6 +44,7 @@ class ModelCheckpoint(Monitor):
             raise ValueError(
                 f"`save_freq` is 'epoch' or a number of batches. Received: {save_freq!r}"
             )
+        check_suffix(filepath, "weights" if save_weights_only else "a model")
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self.save_freq = save_freq

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, Any
 
+from ...plots import training_curves
 from .callback import Callback, Logs
 
 
@@ -41,8 +42,6 @@ class History(Callback):
             ImportError: without matplotlib.
             ValueError: if there is nothing to draw.
         """
-        from ...plots import training_curves
-
         return training_curves(self.history, **options)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
+from ..layers.arguments import one_of
 from .callback import Callback, Logs
 
 
@@ -92,3 +94,14 @@ def _shown(logs: Logs) -> str:
 
 def _rounded(seconds: float) -> str:
     return f"{seconds:.0f}s" if seconds >= 10 else f"{seconds:.1f}s"
+
+
+def verbosity(verbose: Any) -> int:
+    """What "auto" and the like mean: 0 silence, 1 a bar, 2 lines.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(verbose, str) and verbose == "auto":
+        return 1 if sys.stdout is not None and sys.stdout.isatty() else 2
+    return int(one_of("verbose", verbose, ("auto", 0, 1, 2)))

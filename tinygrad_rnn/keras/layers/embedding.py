@@ -73,11 +73,11 @@ class Embedding(Layer):
             regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint,
         )  # fmt: skip
 
-    def _converted(self, inputs: Any) -> Any:
+    def convert_inputs(self, inputs: Any) -> Any:
         # not rounded to the layer's dtype: float32 can't tell 16777216 from 16777217
         if isinstance(inputs, np.ndarray):
             return as_tensor(inputs)
-        return inputs if isinstance(inputs, Tensor) else super()._converted(inputs)
+        return inputs if isinstance(inputs, Tensor) else super().convert_inputs(inputs)
 
     def call(self, inputs: Any) -> Any:
         return F.embedding(self._ids(inputs), self.embeddings)

@@ -82,21 +82,22 @@ def traced_shape(layer: Any, input_shape: Any) -> Any:
             if hasattr(each, "reset_state"):
                 each.reset_state()
     with undisturbed(layer, recording=False):
-        return _common(_trial(layer, shape, 2), _trial(layer, shape, 3))
+        return common_shape(_trial(layer, shape, 2), _trial(layer, shape, 3))
 
 
 def _trial(layer: Any, shape: Any, size: int) -> Any:
-    return shape_of(layer.call(layer._converted(_zeros(shape, size))))
+    return shape_of(layer.call(layer.convert_inputs(zeros_of(shape, size))))
 
 
-def _zeros(shape: Any, size: int) -> Any:
+def zeros_of(shape: Any, size: int) -> Any:
     """An array, or several; with a size for None."""
     if shape and isinstance(shape[0], tuple):
-        return [_zeros(each, size) for each in shape]
+        return [zeros_of(each, size) for each in shape]
     return np.zeros([size if axis is None else axis for axis in shape])
 
 
-def _common(one: Any, other: Any) -> Any:
+def common_shape(one: Any, other: Any) -> Any:
+    """A shape, or several, with None where two differ."""
     if one and isinstance(one[0], tuple):
-        return tuple(map(_common, one, other))
+        return tuple(map(common_shape, one, other))
     return tuple(a if a == b else None for a, b in zip(one, other, strict=True))

@@ -43,7 +43,7 @@ class Compiled:
         self.optimizer: Any = optimizers.get(optimizer)
         self.given_loss = _only("loss", loss)
         _check_loss(self.given_loss)
-        self._weight = _weight(loss_weight)
+        self.loss_weight = _weight(loss_weight)
         self._loss: Any = None
         self.metrics: dict[str, Judged] = {}
         for given, weighted in (
@@ -84,7 +84,20 @@ class Compiled:
                 "The loss of a batch is a number; this one has a reduction that leaves "
                 f"shape={found.shape}. Use 'sum_over_batch_size' or 'sum'"
             )
-        return found if self._weight is None else self._weight * found
+        return found if self.loss_weight is None else self.loss_weight * found
+
+    def get_config(self) -> dict[str, Any]:
+        """What `compile` takes, by names and configurations."""
+        listed: dict[bool, list[Any]] = {False: [], True: []}
+        for judged in self.metrics.values():
+            listed[judged.weighted].append(_named(judged.given, metrics))
+        return {
+            "optimizer": optimizers.serialize(self.optimizer),
+            "loss": _named(self.given_loss, losses),
+            "loss_weights": self.loss_weight,
+            "metrics": listed[False],
+            "weighted_metrics": listed[True],
+        }
 
     def check(self, output: Any, targets: Targets) -> None:
         """Judges a first batch, and forgets it, so that what doesn't fit shows before training."""
@@ -113,18 +126,19 @@ class Judged:
 
     Attributes:
         name: as it was asked for.
+        given: what it was made of.
         metric: the Metric, once it is known.
     """
 
     def __init__(self, given: Any, weighted: bool, loss: Any) -> None:
-        self._given, self.weighted, self._loss = given, weighted, loss
+        self.given, self.weighted, self._loss = given, weighted, loss
         self.metric: Any = None
         if isinstance(given, str):
             metrics.check_name(given)
             self.name = given
         elif isinstance(given, Mapping) or callable(given):
             found = metrics.get(given)
-            self._given = found
+            self.given = found
             self.metric = found if hasattr(found, "update_state") else None
             self.name = called(found)
         elif hasattr(given, "update_state"):
@@ -144,7 +158,7 @@ class Judged:
         """Takes in a batch."""
         if self.metric is None:
             shapes = np.shape(targets.y), np.shape(output)
-            self.metric = metrics.resolve(self._given, *shapes, self._loss)
+            self.metric = metrics.resolve(self.given, *shapes, self._loss)
         weight = targets.sample_weight if self.weighted else None
         self.metric.update_state(targets.y, output, sample_weight=weight)
 
@@ -198,3 +212,10 @@ def _unused(name: str, weighted: bool, taken: Mapping[str, Any]) -> str:
         k += 1
         made = f"{name}_{k}"
     return made
+
+
+def _named(given: Any, module: Any) -> Any:
+    """A loss or metric by its name or configuration."""
+    if given is None or isinstance(given, (str, Mapping)):
+        return given
+    return module.serialize(given)

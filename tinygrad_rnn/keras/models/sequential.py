@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from ...core.errors import ShapeError
@@ -13,7 +14,9 @@ from ..layers.layer import Layer
 from ..layers.shapes import Shape, outline_of
 from ..masks import with_mask
 from .model import Model
-from .saving import weights_later
+
+# Whether models are being made whose weights will come from a file.
+weights_later: ContextVar[bool] = ContextVar("tinygrad_rnn.keras.weights_later", default=False)
 
 
 class Sequential(Model):

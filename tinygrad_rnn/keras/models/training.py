@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...core.context import no_grad
 from ...restoring import undisturbed
+from ...tensor import Tensor
 from ...train.evaluation import Means, mode
 from ...train.loop import check_finite, descend, fit
 from ..callbacks import CallbackList, History
-from ..callbacks.callback import verbosity
+from ..callbacks.progress import verbosity
 from .compiled import Compiled
 from .samples import Samples, Stream, Targets, as_batches, is_array, split_off
 from .telling import Teller, validates
@@ -65,6 +67,14 @@ class Trainer:
     def compiled(self) -> bool:
         """Whether `compile` was called."""
         return self._compiled is not None
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given, by names and configurations; None before.
+
+        Raises:
+            TypeError, ValueError: for a function that has no name, such as a lambda.
+        """
+        return None if self._compiled is None else self._compiled.get_config()
 
     @property
     def optimizer(self) -> Any:
@@ -145,7 +155,7 @@ class Trainer:
             ValueError: for arguments that don't fit; nothing is changed then.
             FloatingPointError: if the loss is NaN or infinite; the weights are those before it.
         """
-        compiled = self._ready()
+        self._ready()
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_off(
                 x, y, sample_weight, validation_split
@@ -177,11 +187,11 @@ class Trainer:
         try:
             done = fit(
                 self,  # type: ignore[arg-type]
-                compiled.loss,
-                compiled.optimizer,
+                self._training_loss(),
+                self.optimizer,
                 data,
                 epochs=len(numbers),
-                metrics=compiled.metrics,
+                metrics=self._ready().metrics,
                 keep_best=False,
                 watchers=[teller],
                 progress=False,
@@ -271,10 +281,11 @@ class Trainer:
         data = _one_batch(x, y, sample_weight, class_weight)
         self._begin(data, "x")
         means = Means(compiled.metrics)
+        loss_of = self._training_loss()
         (batch,) = data
         with mode(self, training=True):
             output = self(batch[0])  # type: ignore[operator]
-            loss = compiled.loss(output, batch[1])
+            loss = loss_of(output, batch[1])
             check_finite(loss, 1 + int(compiled.optimizer.iterations))
             descend(loss, compiled.optimizer, (), None)
         means.add(loss, output, batch[1])
@@ -323,6 +334,20 @@ class Trainer:
         if compiled.first_of_its_kind(x, targets):
             with undisturbed(self, recording=False):
                 compiled.check(self._output_of(x), targets)
+
+    def _training_loss(self) -> Callable[[Any, Targets], Any]:
+        """What `tg.fit` differentiates; without trainable weights, a number to differentiate by."""
+        compiled = self._ready()
+        if self.trainable_weights:  # type: ignore[attr-defined]
+            return compiled.loss
+        warnings.warn(
+            f"The model does not have any trainable weights: '{self.name}' stays as it is, only "
+            "its loss and metrics are computed.",
+            stacklevel=3,
+        )
+        return lambda output, targets: Tensor(
+            compiled.loss(output, targets).data, requires_grad=True
+        )
 
     def _build_for(self, x: Any) -> None:
         if not self.built:

@@ -57,7 +57,8 @@ class Optimizer(State):
         name: by default made of the class's name.
 
     Attributes:
-        learning_rate: a float; may be set. `lr` is the same.
+        learning_rate: a float; may be set, or be assigned to: ``learning_rate.assign(0.01)``. `lr`
+            is the same.
         iterations: how many steps were done.
 
     Raises:
@@ -128,7 +129,9 @@ class Optimizer(State):
             )
         return {
             "name": self.name,
-            "learning_rate": serialize(self._schedule) if self._schedule else self.learning_rate,
+            "learning_rate": (
+                serialize(self._schedule) if self._schedule else float(self.learning_rate)
+            ),
             **{name: getattr(self, name) for name in (*_COMMON, *self._own())},
         }
 

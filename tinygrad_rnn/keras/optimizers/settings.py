@@ -10,6 +10,7 @@ from ... import optim
 from ...tensor import Tensor
 from .checks import rate
 from .schedules import LearningRateSchedule
+from .variables import Count, Rate
 
 
 class Setting:
@@ -53,9 +54,9 @@ class Settings:
     _excluded: Callable[[Tensor], bool]
 
     @property
-    def learning_rate(self) -> float:
-        """What the next step is made with."""
-        return self._scheduled() if self._schedule else float(self.param_groups[0]["lr"])
+    def learning_rate(self) -> Rate:
+        """What the next step is made with: a float, which also has `assign` and `numpy`."""
+        return Rate(self._scheduled() if self._schedule else self.param_groups[0]["lr"], self)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -73,7 +74,7 @@ class Settings:
         self._schedule = None
 
     @property
-    def lr(self) -> float:
+    def lr(self) -> Rate:
         """The learning rate."""
         return self.learning_rate
 
@@ -94,9 +95,9 @@ class Settings:
         self._none = None if value is None else 0.0
 
     @property
-    def iterations(self) -> int:
-        """How many steps were done."""
-        return self._iterations // (self.gradient_accumulation_steps or 1)
+    def iterations(self) -> Count:
+        """How many steps were done: an integer, which also has `numpy`."""
+        return Count(self._iterations // (self.gradient_accumulation_steps or 1))
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ class Steps(Settings):
         with no_grad(), self._gradients(given):
             if self._accumulated(given):
                 self._clip(given)
-                self._inner.count_from(self.iterations)
+                self._inner.count_from(int(self.iterations))
                 self._inner.step()
             self._average()
             for v in given:
