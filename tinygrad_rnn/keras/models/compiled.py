@@ -169,6 +169,8 @@ class Judged:
 
 def _only(name: str, given: Any) -> Any:
     """What is given, or is the only one of a list."""
+    if isinstance(given, Mapping) and "class_name" not in given:
+        given = list(given.values())  # by the output's name
     if not isinstance(given, (list, tuple)):
         return given
     if len(given) != 1:
@@ -196,6 +198,8 @@ def _weight(given: Any) -> float | None:
 
 def _listed(given: Any) -> Iterator[Any]:
     """The metrics of a list, which may hold lists."""
+    if isinstance(given, Mapping) and "class_name" not in given:
+        given = list(given.values())  # by the output's name
     if isinstance(given, (list, tuple)):
         for each in given:
             yield from _listed(each)

@@ -185,6 +185,7 @@ def as_batches(
     """
     if steps is not None and (not isinstance(steps, (int, np.integer)) or steps < 1):
         raise ValueError(f"a number of steps is at least 1. Received: {steps!r}")
+    x, y, sample_weight = map(alone, (x, y, sample_weight))
     if not is_array(x):
         _check_stream(x, batch_size=batch_size, y=y, sample_weight=sample_weight)
         return Stream(x, steps, shuffle, seed, class_weight)
@@ -213,6 +214,7 @@ def split_off(
     """
     if not 0 < share < 1:
         raise ValueError(f"`validation_split` must be between 0 and 1. Received: {share}")
+    x, y, sample_weight = map(alone, (x, y, sample_weight))
     if not is_array(x):
         raise ValueError(
             "`validation_split` is for arrays; beside what gives batches itself, give "
@@ -230,6 +232,12 @@ def split_off(
     first = tuple(None if a is None else a[:cut] for a in given)
     last = tuple(None if a is None else a[cut:] for a in given)
     return first, last  # type: ignore[return-value]
+
+
+def alone(given: Any) -> Any:
+    """What is given, or the one array that stands in a list, as Keras takes inputs of models."""
+    one = isinstance(given, (list, tuple)) and len(given) == 1
+    return given[0] if one and isinstance(given[0], (np.ndarray, Tensor)) else given
 
 
 def is_array(x: Any) -> bool:
@@ -253,8 +261,9 @@ def array_of(value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise ShapeError(
-            "the samples must make up one array; sequences of different lengths become one by "
-            f"tg.data.pad. Received: {type(value).__name__}, of which NumPy says: {error}"
+            "the samples must make up one array: sequences of different lengths become one by "
+            "tg.data.pad; several inputs of a model aren't here. Received: "
+            f"{type(value).__name__}, of which NumPy says: {error}"
         ) from None
 
 
@@ -303,7 +312,7 @@ def check_lengths(*arrays: np.ndarray | None) -> None:
     if not all(shapes.values()) or len({shape[0] for shape in shapes.values()}) > 1:
         raise ShapeError(
             "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
-            f"samples. Received: {received}"
+            f"samples (a list is one array, not several inputs). Received: {received}"
         )
     if any(shape[0] == 0 for shape in shapes.values()):
         raise ShapeError(f"there must be one sample at least. Received: {received}")

@@ -8,11 +8,13 @@ from typing import Any
 
 from ...core.errors import ShapeError
 from ...module import Module, Parameter
+from ...ops import expand_dims, squeeze
+from ...tensor import Tensor
 from ..configs import object_config, object_from
 from ..layers.input import InputLayer
 from ..layers.layer import Layer
 from ..layers.shapes import Shape, outline_of
-from ..masks import with_mask
+from ..masks import mask_of, with_mask
 from .model import Model
 
 # Whether models are being made whose weights will come from a file.
@@ -73,7 +75,7 @@ class Sequential(Model):
         if isinstance(layer, InputLayer):
             self._take_input(layer.batch_shape)
             return
-        if any(layer.name == other.name for other in self._stack):
+        if any(layer.name == other.name and layer is not other for other in self._stack):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
                 f"'{layer.name}' is already the name of a layer in this model. Update the `name` "
@@ -120,6 +122,7 @@ class Sequential(Model):
                 f"layer '{layer.name}' comes after one with {len(before)} outputs; in a "
                 "Sequential model each layer has one output: return_state=True has no place here"
             )
+        layer._check_shape(before)
         if not layer.built:
             layer.build(before)
             layer.built = True
@@ -154,17 +157,23 @@ class Sequential(Model):
             self.build((None, *shape[1:]))
         self.built = True
 
+    def convert_inputs(self, inputs: Any) -> Any:
+        """The input as a Tensor, with a last axis of size 1 more or less if the shape says so."""
+        x, own = super().convert_inputs(inputs), self._input
+        if own is None or not isinstance(x, Tensor):
+            return x
+        if x.ndim == len(own) + 1 and x.shape[-1] == 1:
+            return with_mask(squeeze(x, -1), mask_of(x))
+        if x.ndim == len(own) - 1 and own[-1] == 1:
+            return with_mask(expand_dims(x, -1), mask_of(x))
+        return x
+
     def _check_shape(self, shape: Shape) -> None:
-        own = self._input
-        if own is None:
-            return
-        fits = len(own) == len(shape) and all(
-            want in (None, came) for want, came in zip(own, shape, strict=True)
-        )
-        if not fits:
+        """Only the number of axes: each layer checks what it can't read."""
+        if self._input is not None and len(self._input) != len(shape):
             raise ShapeError(
                 f"Input 0 of layer '{self.name}' is incompatible with the layer: expected shape="
-                f"{own}, found shape={shape}"
+                f"{self._input}, found shape={shape}"
             )
 
     def call(self, inputs: Any, mask: Any = None) -> Any:

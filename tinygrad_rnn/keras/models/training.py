@@ -16,7 +16,7 @@ from ...train.loop import check_finite, descend, fit
 from ..callbacks import CallbackList, History
 from ..callbacks.progress import verbosity
 from .compiled import Compiled
-from .samples import Samples, Stream, Targets, as_batches, is_array, split_off
+from .samples import Samples, Stream, Targets, alone, as_batches, is_array, split_off
 from .telling import Teller, validates
 
 
@@ -339,6 +339,7 @@ class Trainer:
         """What `tg.fit` differentiates; without trainable weights, a number to differentiate by."""
         compiled = self._ready()
         if self.trainable_weights:  # type: ignore[attr-defined]
+            compiled.optimizer.require_known(self.trainable_weights)  # type: ignore[attr-defined]
             return compiled.loss
         warnings.warn(
             f"The model does not have any trainable weights: '{self.name}' stays as it is, only "
@@ -397,6 +398,7 @@ def _validation(given: Any, batch_size: int | None, steps: int | None) -> Any:
 
 
 def _one_batch(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Any:
+    x, y, sample_weight = map(alone, (x, y, sample_weight))
     if not is_array(x):
         raise ValueError(f"a batch is an array. Received: x of type {type(x).__name__}")
     return as_batches(x, y, sample_weight, batch_size=max(len(x), 1), class_weight=class_weight)

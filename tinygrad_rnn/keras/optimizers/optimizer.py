@@ -17,6 +17,7 @@ from .checks import (
     unrecognized,
 )
 from .schedules import LearningRateSchedule, deserialize, serialize
+from .settings import Excluded
 from .state import State
 
 _COMMON = (
@@ -114,7 +115,7 @@ class Optimizer(State):
         self._trainable = []
         self._averages = {}
         self._sums = {}
-        self._excluded = lambda v: False
+        self._excluded = Excluded()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make the same optimizer again, without what it keeps.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Container, Iterable
+from typing import Any, ClassVar, NamedTuple
 
 from ... import optim
 from ...tensor import Tensor
@@ -38,6 +38,16 @@ class Setting:
         owner._set(**{self.below: value})
 
 
+class Excluded(NamedTuple):
+    """Says which variables don't decay: those chosen, and those with such a word in the name."""
+
+    chosen: Container[Tensor] = ()
+    words: tuple[str, ...] = ()
+
+    def __call__(self, v: Tensor) -> bool:
+        return v in self.chosen or any(word in (v.name or "") for word in self.words)
+
+
 class Settings:
     """The settings of an Optimizer, kept in the groups of the optimiser below."""
 
@@ -51,7 +61,7 @@ class Settings:
     _iterations: int
     _schedule: Any
     _none: float | None  # a weight_decay of 0 as it was given: 0.0 or None
-    _excluded: Callable[[Tensor], bool]
+    _excluded: Excluded
 
     @property
     def learning_rate(self) -> Rate:
@@ -123,8 +133,7 @@ class Settings:
                 "`exclude_from_weight_decay()` can only be configured before the optimizer is "
                 "built."
             )
-        chosen, words = set(var_list or ()), tuple(var_names or ())
-        self._excluded = lambda v: v in chosen or any(word in (v.name or "") for word in words)
+        self._excluded = Excluded(set(var_list or ()), tuple(var_names or ()))
 
     def _switched_on(self) -> dict[str, bool]:
         return dict.fromkeys(("decoupled_weight_decay", *self._options), True)

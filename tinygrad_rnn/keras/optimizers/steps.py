@@ -135,7 +135,7 @@ class Steps(Settings):
         members = self._trainable if variables is None else list(variables)
         _require_gradients(grads, members)
         self.build(members)
-        self._require_known(members)
+        self.require_known(members)
         missing = [path(v) for g, v in zip(grads, members, strict=True) if g is None]
         if missing:
             warnings.warn(
@@ -145,14 +145,16 @@ class Steps(Settings):
             )
         return {v: g for g, v in zip(grads, members, strict=True) if g is not None}
 
-    def _require_known(self, members: list[Tensor]) -> None:
+    def require_known(self, variables: Iterable[Tensor]) -> None:
+        """Raises ValueError for variables that it wasn't built with."""
         known = set(self._trainable)
-        for v in members:
+        for v in variables:
             if v not in known:
                 raise ValueError(
-                    f"Unknown variable: {v!r:.80}. This optimizer can only be called for the "
-                    "variables it was originally built with. When working with a new set of "
-                    "variables, you should recreate a new optimizer instance."
+                    f"Unknown variable: {v!r:.80} ({path(v)}). This optimizer can only be called "
+                    "for the variables it was originally built with. When working with a new set "
+                    "of variables, you should recreate a new optimizer instance: `compile` the "
+                    "model again."
                 )
 
     @contextmanager

@@ -76,7 +76,9 @@ class _CellLayer(RNN):
         return getattr(cell, name)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config()  # without what has no effect
+        config = super().get_config()  # without what has no effect
+        config.setdefault("activity_regularizer", None)
+        return config
 
 
 class SimpleRNN(_CellLayer):
