@@ -420,3 +420,13 @@ def test_checkpoints_while_training(tmp_path):
     assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
     again.load_weights(tmp_path / "w01.npz")
     assert not np.array_equal(again.get_weights()[0], model.get_weights()[0])
+
+
+def test_a_layer_in_two_places_is_one_after_loading(tmp_path):
+    shared = keras.layers.Dense(3)
+    model = keras.Sequential([keras.layers.Input((3,)), shared, shared])
+    model.save(tmp_path / "model.npz")
+    again = keras.models.load_model(tmp_path / "model.npz")
+    assert again.layers[0] is again.layers[1]
+    x = np.eye(3, dtype=np.float32)
+    assert (again(x) == model(x)).all()
