@@ -206,7 +206,6 @@ def draw_gates(
     drawn = tg.plots.gate_activity(trace, line, place=trace.places[-1], quantities=GATES[args.cell])
     what = "last layer" if args.layers > 1 else "layer"
     drawn.figure.suptitle(f"The {args.cell.upper()} {what} as it reads a line it has never seen")
-    drawn.figure.axes[-1].set_xlabel("character read")
     return drawn.save(args.out / "gates.png")
 
 

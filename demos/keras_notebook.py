@@ -26,7 +26,6 @@ from tinygrad_rnn.keras.layers import LSTM, Bidirectional, Dense, Embedding, Inp
 from tinygrad_rnn.keras.models import Sequential, load_model
 
 try:
-    import graphviz  # noqa: F401  (for model.draw)
     import matplotlib  # noqa: F401  (for tg.plots)
 except ModuleNotFoundError as missing:
     sys.exit(options.MISSING.format(missing))

@@ -164,6 +164,21 @@ def test_the_parts_are_disjoint_and_in_order(text):
     assert held_out == whole[len(whole) * 9 // 10 :]
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_the_picture_of_the_gates_has_a_title_to_read(cell, text, tmp_path, monkeypatch):
+    def watched(*given, real=tg.plots.gate_activity, **options):
+        drawn.append(real(*given, **options))
+        return drawn[-1]
+
+    drawn = []
+    monkeypatch.setattr(tg.plots, "gate_activity", watched)
+    args, ids = small(text, "--cell", cell, "--out", str(tmp_path))
+    model = char_lm.CharModel(cell, len(ids.vocabulary), args.hidden, args.layers, args.seed)
+    char_lm.draw_gates(model, ids.vocabulary, "spam egg", args)
+    title = drawn[0].figure.get_suptitle()
+    assert title == f"The {cell.upper()} layer as it reads a line it has never seen"
+
+
 def test_the_line_that_is_drawn():
     fitting = "a line of more than thirty characters"
     assert char_lm.a_line(f"short\n{'long ' * 20}\n   {fitting}\n{fitting} more") == fitting
@@ -191,6 +206,14 @@ def test_wrong_arguments_get_one_line_and_exit_code_2(
     _usage, *lines = capsys.readouterr().err.strip().split("\n")
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_a_resumption_that_is_refused_makes_no_folder(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        char_lm.main(["--resume", "--out", str(tmp_path / "nope")])
+    assert stopped.value.code == 2
+    assert "begin without --resume" in capsys.readouterr().err
+    assert not (tmp_path / "nope").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(text, made, capsys):

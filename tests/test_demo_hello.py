@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -102,6 +104,20 @@ def test_the_same_seed_gives_the_same_figures(tmp_path):
     assert first == second
     other = hello.main([*options, "4"])
     assert first["spelling"]["loss"] != other["spelling"]["loss"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGPIPE on Windows")
+@pytest.mark.parametrize("buffered", [True, False])
+def test_it_ends_silently_when_nobody_reads_on(tmp_path, buffered):
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, *([] if buffered else ["-u"]), hello.__file__, *TINY]
+    ended = subprocess.run(
+        [*command, "--out", str(tmp_path)], stdout=writes, stderr=subprocess.PIPE, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writes)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_help_says_how_it_is_run(capsys):

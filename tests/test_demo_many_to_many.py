@@ -204,6 +204,33 @@ def test_what_is_written_is_read_before_the_next(untrained):
     assert many_to_many.exact_match(scores, numbers) == 1
 
 
+def labels(axis):
+    return "".join(label.get_text() for label in axis.get_ticklabels())
+
+
+def test_pictures_show_what_the_network_itself_has_written(parts, untrained):
+    model, arrays = untrained
+    dates = parts[0]
+    which = [3, 7]
+    answers = many_to_many.translate(model, *arrays[:2])
+    assert all(answers[k] != dates.answers[k] for k in which)
+    *panels, bar = many_to_many.draw_attention(model, arrays, dates, which).axes
+    assert "adds up to 1" in bar.get_ylabel()
+    for k, panel in zip(which, panels, strict=True):
+        assert labels(panel.yaxis) == answers[k]
+        assert dates.answers[k] in panel.get_title()
+        numbers = many_to_many.ANSWERS.encode(answers[k])
+        one = slice(k, k + 1)
+        memory, state = model.read(model.letters(arrays[0][one]), arrays[1][one])
+        for symbol, row in zip([0, *numbers[:-1]], panel.images[0].get_array(), strict=True):
+            states, state = model.decoder(model.symbols(np.array([[symbol]])), state)
+            looks = model.attention(states, memory, arrays[1][one]).data[0, 0]
+            np.testing.assert_allclose(row, looks[: arrays[1][k]], atol=1e-6)
+
+    felt = many_to_many.draw_connectivity(model, arrays, dates, which[0])
+    assert labels(felt.figure.axes[0].yaxis) == answers[which[0]]
+
+
 def test_exact_match_asks_for_every_symbol():
     targets = np.array([[1, 2], [3, 4], [5, 6], [7, 8]])
     guesses = np.array([[1, 2], [3, 5], [6, 6], [0, 0]])

@@ -107,6 +107,27 @@ def weights(model):
     return [p.data.tolist() for p in model.parameters()]
 
 
+def test_the_rows_of_what_is_felt_are_the_years_that_are_forecast():
+    model = many_to_one.Forecaster("gru", 4, seed=0)
+    window = np.random.default_rng(0).normal(size=11)
+    drawn = many_to_one.draw_felt(model, window, np.arange(1997, 2008))
+    panel = drawn.figure.axes[0]
+    columns, rows = (
+        [int(label.get_text()) for label in axis.get_ticklabels()]
+        for axis in (panel.xaxis, panel.yaxis)
+    )
+    assert columns == list(range(1997, 2008))  # read
+    assert rows == list(range(1998, 2009))
+    # The last forecast is that of the model: of what it feels, the map has the last row.
+    years = tg.Tensor(window[None], requires_grad=True, dtype=np.float32)
+    (felt,) = tg.grad(model(years).sum(), years)
+    np.testing.assert_allclose(
+        drawn.arrays["connectivity"][-1], np.abs(felt.data[0]), rtol=1e-4, atol=1e-6
+    )
+    assert "_" not in drawn.figure.get_suptitle()
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("year read", "year forecast")
+
+
 # The baselines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -389,6 +390,14 @@ def test_the_whole_tour(short_text, tmp_path):
     for path in made.iterdir():
         assert str(Path("made") / path.name) in done.stdout
     assert "the first 90 % to train on, the last 10 % held out" in done.stdout
+
+
+def test_the_readme_names_the_same_python_everywhere():
+    readme = (DEMOS.parent / "README.md").read_text(encoding="utf-8")
+    commands = "".join(re.findall(r"```sh\n(.*?)```", readme, re.DOTALL))
+    pythons = re.findall(r"(\S*python) ", commands)
+    assert len(pythons) >= 5
+    assert set(pythons) == {".venv/bin/python"}
 
 
 def test_help_names_every_option(tmp_path):

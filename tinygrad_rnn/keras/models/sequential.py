@@ -234,13 +234,9 @@ class Sequential(Model):
         begins = config.get("build_input_shape")
         if begins is not None:
             model._take_input(outline_of(begins))
-        made: dict[Any, Any] = {}
+        made: dict[str, Any] = {}
         for each in config["layers"]:
-            if not isinstance(each, Mapping):
-                model.add(each)
-                continue
-            name = each["config"].get("name")  # the same name is the same layer once more
-            if name not in made:
-                made[name] = object_from(each, custom_objects)
-            model.add(made[name])
+            layer = object_from(each, custom_objects) if isinstance(each, Mapping) else each
+            # the same name is the same layer once more
+            model.add(made.setdefault(layer.name, layer) if isinstance(layer, Layer) else layer)
         return model
