@@ -176,21 +176,46 @@ def test_minutes_end_a_training(text, tmp_path, capsys):
     assert 0.3 <= checkpoint["training"]["seconds"] < 3
 
 
-@pytest.mark.parametrize(
-    ("step", "seconds", "total", "limit", "stop"),
-    [
-        (0, 0.0, 1000, math.inf, 100),
-        (137, 9.0, 1000, math.inf, 200),
-        (200, 9.0, 250, math.inf, 250),
-        (250, 9.0, 250, math.inf, 250),
-        (0, 0.0, 1000, 60.0, 5),
-        (5, 0.5, 1000, 60.0, 100),
-        (100, 10.0, 1000, 12.0, 120),
-        (100, 10.0, 1000, 9.0, 100),
-    ],
-)
-def test_where_the_next_stop_is(step, seconds, total, limit, stop):
-    assert train._next_stop(step, seconds, total, limit) == stop
+def test_a_training_that_has_had_its_minutes_makes_no_step_more(text, tmp_path, capsys):
+    begin(text, tmp_path / "model", "--minutes", 0.002, "--quiet")
+    first = capsys.readouterr().out
+    kept = (tmp_path / "model" / "model.npz").read_bytes()
+    begin(text, tmp_path / "model", "--minutes", 0.002, "--quiet")
+    assert capsys.readouterr().out == first
+    assert (tmp_path / "model" / "model.npz").read_bytes() == kept
+
+
+def test_the_best_of_all_measurements_is_kept_and_each_is_told(text, tmp_path, often, capsys):
+    text.write_text("ab" * 200 + "aabb" * 20)  # the surer of the beginning, the worse at the end
+    options = ["--steps", "65", "--lr", "0.02", "--validation", "0.167"]
+    assert begin(text, tmp_path / "model", *options) == 0
+    said = capsys.readouterr()
+
+    args = train_arguments(text, tmp_path / "other", *options)
+    (tmp_path / "other").mkdir()
+    with texts.opened(str(text), "utf-8") as opened:
+        material = train._material(args, opened, folder.Folder(args.out))
+    model = train._new(args, material).model
+    history = tg.fit(  # in one go
+        model,
+        train.loss,
+        tg.optim.Adam(model.parameters(), lr=args.lr),
+        material.data,
+        steps=args.steps,
+        validation=material.validation,
+        validate_every=10,
+        clip_norm=1.0,
+        progress=False,
+        seed=args.seed,
+    )
+    assert history.best < history.rows - 1
+    for name, weights in folder.Folder(str(tmp_path / "model")).load().model.state_dict().items():
+        np.testing.assert_array_equal(weights, model.state_dict()[name])
+    in_bits = {name: history[name] / math.log(2) for name in ("loss", "val_loss")}
+    lines = zip(history["steps"], in_bits["loss"], in_bits["val_loss"], strict=True)
+    told = re.findall(r"^(step .*)  \d+ s$", said.err, re.M)
+    assert told == [f"step {n}/65  {x:.3f} bits  validation {y:.3f}" for n, x, y in lines]
+    assert said.out.startswith(f"{in_bits['val_loss'].min():.3f} bits per character")
 
 
 def test_quiet_says_results_only(text, tmp_path, capsys):
@@ -227,15 +252,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_model(call, text, tmp_path, o
 def test_ctrl_c_saves_and_the_same_command_goes_on(
     call, steps, text, tmp_path, often, monkeypatch, capsys
 ):
-    calls, loss = [], train.loss
-
-    def pressed(scores, targets):
-        calls.append(1)
-        if len(calls) == call:
-            signal.raise_signal(signal.SIGINT)
-        return loss(scores, targets)
-
-    monkeypatch.setattr(train, "loss", pressed)
+    pressed_at(call, monkeypatch)
     before = signal.getsignal(signal.SIGINT)
     assert begin(text, tmp_path / "pressed", "--steps", 25) == 130
     assert signal.getsignal(signal.SIGINT) is before
@@ -252,6 +269,41 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
     ]
     for name, weights in parts[0]["model"].items():
         np.testing.assert_array_equal(weights, parts[1]["model"][name])
+
+
+def pressed_at(call, monkeypatch):
+    """From now on, Ctrl-C is pressed at that call of the loss."""
+    calls, loss = [], train.loss
+
+    def pressed(scores, targets):
+        calls.append(1)
+        if len(calls) == call:
+            signal.raise_signal(signal.SIGINT)
+        return loss(scores, targets)
+
+    monkeypatch.setattr(train, "loss", pressed)
+
+
+@NEEDS_SIGNALS
+def test_after_ctrl_c_the_way_on_is_the_one_that_is_told(text, tmp_path, monkeypatch, capsys):
+    begin(text, tmp_path / "model", "--steps", 9, "--quiet")
+    pressed_at(7, monkeypatch)
+    assert begin(text, tmp_path / "model", "--steps", 9, "--quiet", "--no-resume") == 130
+    told = "stopped after step 7; the same command, without --no-resume, goes on from there\n"
+    assert capsys.readouterr().err == told
+    assert begin(text, tmp_path / "model", "--steps", 9) == 0
+    assert "going on after step 7\n" in capsys.readouterr().err
+
+
+@NEEDS_SIGNALS
+def test_ctrl_c_at_the_last_step_prints_no_result_that_was_not_measured(
+    text, tmp_path, monkeypatch, capsys
+):
+    pressed_at(7, monkeypatch)
+    assert begin(text, tmp_path / "model", "--steps", 7) == 130
+    assert capsys.readouterr().out == ""
+    assert begin(text, tmp_path / "model", "--steps", 7) == 0
+    assert re.match(r"[\d.]+ bits per character", capsys.readouterr().out)
 
 
 def test_a_finished_run_says_the_same_again_and_goes_further(text, tmp_path, capsys):
@@ -287,9 +339,74 @@ def test_a_model_alone_is_not_replaced(text, trained, tmp_path, capsys):
     assert "--no-resume replaces it" in one_line(capsys, "train")
 
 
+def test_a_model_without_its_checkpoint_is_not_replaced(text, tmp_path, capsys):
+    out = tmp_path / "model"
+    begin(text, out, "--steps", 3, "--quiet")
+    kept = (out / "model.npz").read_bytes()
+    (out / "checkpoint.npz").unlink()
+    capsys.readouterr()
+    assert begin(text, out, "--steps", 5) == 1
+    assert "no checkpoint.npz to go on with; --no-resume" in one_line(capsys, "train")
+    assert (out / "model.npz").read_bytes() == kept
+    assert begin(text, out, "--steps", 5, "--quiet", "--no-resume") == 0
+
+
+@pytest.mark.parametrize("name", ["run.json", "checkpoint.npz", "model.npz"])
+@pytest.mark.parametrize("more", [[], ["--no-resume"]], ids=["", "no-resume"])
+def test_files_of_other_programs_are_left_alone(name, more, text, tmp_path, capsys):
+    out = tmp_path / "mine"
+    out.mkdir()
+    np.savez(out / "array.npz", a=np.ones(3))
+    data = b'{"mine": 1}' if name == "run.json" else (out / "array.npz").read_bytes()
+    (out / name).write_bytes(data)
+    assert begin(text, out, "--steps", 3, *more) == 1
+    assert f"has {name}, not of this command line or altered" in one_line(capsys, "train")
+    assert (out / name).read_bytes() == data
+    assert {path.name for path in out.iterdir()} == {name, "array.npz"}
+
+
+def test_what_else_is_in_the_folder_stays(text, tmp_path):
+    ids = tmp_path / "ids.npy"
+    ids.write_bytes(b"mine")
+    kept = text.read_bytes()
+    assert begin(text, tmp_path, "--steps", 3, "--quiet") == 0
+    assert ids.read_bytes() == b"mine"
+    assert text.read_bytes() == kept
+    ours = {"run.json", "model.npz", "checkpoint.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"ids.npy", "text.txt"} | ours
+
+
+@pytest.mark.parametrize("name", ["model.npz", "run.json", "tinygrad_rnn.ids.tmp"])
+def test_a_text_is_not_written_over(name, text, tmp_path, capsys):
+    out = tmp_path / "model"
+    begin(text, out, "--steps", 3, "--quiet")
+    capsys.readouterr()
+    path = out / name
+    if not path.exists():
+        path.write_bytes(text.read_bytes())
+    kept = path.read_bytes()
+    more = ["--steps", 3, "--encoding", "latin-1", "--no-resume"]
+    assert begin(path, out, *more) == 1
+    assert f"{name} would be written over" in one_line(capsys, "train")
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize("wrong", [["--lr", "1e300"], ["--hidden", "9" * 18]])
+def test_a_run_that_came_to_nothing_is_not_in_the_way(wrong, text, tmp_path, capsys):
+    assert begin(text, tmp_path / "model", "--steps", 3, *wrong) == 1
+    assert begin(text, tmp_path / "model", "--steps", 3) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("run.json", b"{"), ("run.json", b"\xff"), ("run.json", b"[]"), ("checkpoint.npz", b"PK?")],
+    [
+        ("run.json", b"{"),
+        ("run.json", b"\xff"),
+        ("run.json", b"[]"),
+        ("run.json", b"{}"),
+        ("run.json", b'{"kind": "words"}'),
+        ("checkpoint.npz", b"PK?"),
+    ],
 )
 def test_altered_files_of_a_run_are_named(name, data, text, tmp_path, capsys):
     begin(text, tmp_path / "model", "--steps", 3, "--quiet")
@@ -380,7 +497,7 @@ def test_a_disk_that_is_full_leaves_the_model_whole(text, tmp_path, capsys, monk
     assert "checkpoint.npz: No space left on device" in one_line(capsys, "train")
     assert (tmp_path / "model" / "model.npz").read_bytes() == kept
     assert not list((tmp_path / "model").glob("*.part"))
-    assert not (tmp_path / "model" / "ids.npy").exists()
+    assert not list((tmp_path / "model").glob("*.tmp*"))
     assert begin(text, tmp_path / "model", "--steps", 6, "--quiet") == 0
 
 
@@ -390,7 +507,7 @@ def test_a_full_disk_is_named_where_the_system_names_no_file(text, tmp_path, cap
 
     monkeypatch.setattr(texts.TextFile, "encode", full)
     assert begin(text, tmp_path / "model", "--steps", 3) == 1
-    assert "ids.npy: No space left on device" in capsys.readouterr().err
+    assert "tinygrad_rnn.ids.tmp: No space left on device" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -413,6 +530,7 @@ def test_an_output_that_is_full_is_told(trained):
         ("short.txt", b"to be", [], "short.txt has 5 characters, 5 to train on; --batch 4 needs"),
         ("short.txt", b"to be or ", ["--validation", "0.1"], "too few to hold 10% of them back"),
         ("one.txt", b"abcdefghijklmnopqrstuvwxyz", [], "no character occurs 2 times"),
+        ("short.txt", b"to be or ", ["--validation", "0.0001"], "to hold 0.01% of them back"),
         ("latin.txt", b"caf\xe9 au lait" * 9, [], "at byte 3. Name its --encoding, or take"),
         ("latin.txt", "café".encode("latin-1"), ["--kind", "words"], "--kind bytes"),
         ("cut.txt", "naïve ".encode() * 9 + b"\xc3", [], "unexpected end of data at byte 63"),
@@ -428,6 +546,7 @@ def test_texts_that_cannot_be_trained_on(
         pathlib.Path(name).write_bytes(data)
     assert begin(name, "model", "--quiet", *options) == 1
     assert message in one_line(capsys, "train")
+    assert data is not None or not pathlib.Path("model").exists()
 
 
 def test_a_text_that_may_not_be_read(trained, text, monkeypatch, capsys):
@@ -515,12 +634,71 @@ def test_ctrl_c_anywhere_is_no_error_of_the_program(monkeypatch, capsys):
     assert one_line(capsys, "sample") == "tinygrad_rnn sample: stopped\n"
 
 
+def test_ctrl_c_while_it_starts_is_no_error_either():
+    pressed = """
+import runpy, sys
+import tinygrad_rnn
+class Pressed:
+    def find_spec(name, *_):
+        if name.startswith("tinygrad_rnn.cli"):
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed)
+runpy.run_module("tinygrad_rnn", run_name="__main__")
+"""
+    starting = process("-c", pressed)
+    assert starting.communicate(timeout=60) == (b"", b"")
+    assert starting.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "message"),
+    [
+        ("stdin", ["score", "-"], "stdin is closed: there is no text"),
+        ("stdout", ["sample"], "stdout is closed: there is no place"),
+    ],
+)
+def test_streams_that_are_needed_and_closed(name, command, message, trained, monkeypatch, capsys):
+    monkeypatch.setattr(sys, name, None)  # as Python does
+    assert main([command[0], str(trained), *command[1:]]) == 1
+    assert message in one_line(capsys, command[0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="is written for a Unix shell")
+@pytest.mark.parametrize(
+    ("command", "code", "lines"),
+    [
+        ("train {text} --out {out} --steps 2 --batch 4 <&- 2>&-", 0, 2),
+        ("sample >&- 2>&-", 2, 0),
+    ],
+)
+def test_with_stderr_closed_stdout_has_results_only(command, code, lines, text, tmp_path):
+    line = command.format(text=text, out=tmp_path / "model")
+    shell = ["sh", "-c", f"{sys.executable} -m tinygrad_rnn {line}"]
+    done = subprocess.run(shell, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert len(done.stdout.splitlines()) == lines
+    assert "step" not in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_training_goes_on_if_nobody_can_be_told(text, tmp_path, monkeypatch, capsys):
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert begin(text, tmp_path / "model", "--steps", 3) == 0
+    assert "bits per character" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "COMMAND"),
         (["fly"], "invalid choice: 'fly'"),
         (["train", "t"], "--out"),
+        (["train", "t", "--out", ""], "--out: '' is no name"),
+        (["train", "", "--out", "m"], "TEXT: '' is no name"),
+        (["score", "m", ""], "TEXT: '' is no name"),
+        (["sample", ""], "MODEL: '' is no name"),
         (["train", "t", "--out", "m", "--hidden", "0"], "'0' is no whole number from 1 on"),
         (["train", "t", "--out", "m", "--lr", "nan"], "'nan' is no number above 0"),
         (["train", "t", "--out", "m", "--minutes", "inf"], "'inf' is no number above 0"),

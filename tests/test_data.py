@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pathlib
+import time
 import tracemalloc
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.data import TextFile, Vocabulary, Windows, batches, batchify, sliding_windows
+from tinygrad_rnn.data.textfile import whole_words
 
 KINDS = ("characters", "words", "bytes")
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -183,6 +185,12 @@ def test_a_failed_encoding_leaves_nothing_behind(tmp_path: pathlib.Path):
     with pytest.raises(ValueError, match="'c', number 2"):
         TextFile(path).encode(Vocabulary("ab"), tmp_path / "ids.npy")
     assert [p.name for p in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_words_are_found_in_time_that_grows_with_the_text_alone():
+    begin = time.process_time()
+    assert list(whole_words(["a" * 2_000] * 300 + ["b c"])) == ["a" * 600_000 + "b ", "c"]
+    assert time.process_time() - begin < 1.5
 
 
 # Windows

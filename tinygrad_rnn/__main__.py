@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from .cli import main
+
+def start() -> int:
+    """The exit code of the command that was typed; Ctrl-C is told by it, wherever it comes."""
+    try:
+        from .cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

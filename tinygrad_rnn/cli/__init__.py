@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import sample, score, train
-from .running import run
+from .running import run, settle_streams
 
 __all__ = ["main"]
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from argparse, for --help (0) and wrong usage (2).
     """
+    settle_streams()
     args = parser().parse_args(arguments)
     return run(args.command, lambda: int(args.run(args)))
 

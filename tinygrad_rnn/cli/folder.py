@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,13 @@ from ..data import Vocabulary
 from ..io import load, load_checkpoint, save
 from .model import Architecture, LanguageModel
 from .running import CommandError
+
+# What run.json has: all that must be equal for a run to go on. How long it goes is for each call to
+# say.
+SETTINGS = (
+    "kind", "encoding", "least", "most", "cell", "embedding", "hidden", "layers", "dropout",
+    "batch", "seq_len", "lr", "validation", "seed", "sha256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Folder:
         checkpoint: checkpoint.npz, all that it needs to go on, see `tg.fit`.
         model: model.npz, the weights; its metadata have the architecture and the vocabulary.
         ids: the text in numbers, while it is trained on.
+        temporary: what is removed in the end.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,34 +54,67 @@ class Folder:
         self.settings = self.path / "run.json"
         self.checkpoint = self.path / "checkpoint.npz"
         self.model = self.path / "model.npz"
-        self.ids = self.path / "ids.npy"
+        self.ids = self.path / "tinygrad_rnn.ids.tmp"
+        self.temporary = (self.ids, self.path / f"{self.ids.name}.part")
+
+    def check(self) -> None:
+        """Looks whether a model may be written here, before anything is.
+
+        Raises:
+            CommandError: if the folder is a file, or has files that have the names of a model's,
+                and nothing that shows that they are.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise CommandError(f"{self.path} is a file, and the model needs a folder")
+        kept = (self.settings, self.checkpoint, self.model)
+        strange = [path.name for path in kept if path.exists()]
+        if not strange or self._read_settings() is not None:
+            return
+        try:
+            self.load()
+        except (CommandError, FileFormatError):
+            raise CommandError(
+                f"{self.path} has {' and '.join(strange)}, not of this command line or altered: "
+                "give another --out, or take that away"
+            ) from None
+
+    def check_apart(self, text: str) -> None:
+        """Raises CommandError for a text that is one of the files that are written here."""
+        for path in (self.settings, self.checkpoint, self.model, *self.temporary):
+            if os.path.exists(text) and path.exists() and os.path.samefile(text, path):
+                raise CommandError(f"{text} would be written over: give another --out")
 
     def make(self) -> None:
         """Makes the folder, unless it is there.
 
         Raises:
-            CommandError: if something else has its name.
             OSError: if it can't be made.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise CommandError(f"{self.path} is a file, and the model needs a folder")
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Removes what is temporary."""
+        for path in self.temporary:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def begun_with(self) -> dict[str, Any] | None:
         """The settings of the training that was begun here; None if there is none."""
-        try:
-            text = self.settings.read_bytes().decode("utf-8")
-        except FileNotFoundError:
+        if not self.settings.exists():
             return None
-        except UnicodeDecodeError:
-            text = ""
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
+        found = self._read_settings()
+        if found is None:
             raise CommandError(f"{self.settings} was altered; --no-resume begins anew")
         return found
+
+    def _read_settings(self) -> dict[str, Any] | None:
+        """What run.json has, if it is whole and of this command line."""
+        try:
+            found = json.loads(self.settings.read_bytes().decode("utf-8"))
+        except (FileNotFoundError, ValueError, RecursionError):
+            return None
+        whole = isinstance(found, dict) and set(found) == set(SETTINGS)
+        return found if whole and all(_plain(value) for value in found.values()) else None
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Notes what a new training is begun with. A model that was here stays until there is
@@ -124,6 +167,10 @@ class Folder:
                 f"{self.model} isn't a model of this command line, or was altered: {reason}"
             ) from None
         return Trained(model, shape, vocabulary)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
 
 
 def _check(shape: Architecture, weights: Any, vocabulary: Vocabulary) -> None:

@@ -51,6 +51,13 @@ def between(
     return convert
 
 
+def name(text: str) -> str:
+    """The name of a file or folder; without one, it would be the folder that one stands in."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no name")
+    return text
+
+
 def encoding(text: str) -> str:
     """The name of an encoding of text."""
     try:

@@ -20,6 +20,17 @@ class CommandError(Exception):
     """Something that whoever typed the command can put right; the message says what."""
 
 
+def settle_streams() -> None:
+    """Puts nothing in the place of streams that were closed: a file that is opened later would get
+    their numbers, and `print` would write to stdout what is meant for stderr."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(handle)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  as long as the process lives
+
+
 def run(command: str, work: Callable[[], int]) -> int:
     """The exit code of `work()`, with errors of the user's, of files and of memory told."""
     for stream in (sys.stdout, sys.stderr):
@@ -27,11 +38,13 @@ def run(command: str, work: Callable[[], int]) -> int:
             stream.reconfigure(errors="replace")  # whatever is written, the terminal takes it
     try:
         with np.errstate(all="ignore"):  # what comes of it is told in words
+            if sys.stdout is None:
+                raise CommandError("stdout is closed: there is no place for the results")
             code = work()
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _drop_output()
+        _drop(sys.stdout)
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return _told(command, "stopped", INTERRUPTED)
@@ -41,25 +54,29 @@ def run(command: str, work: Callable[[], int]) -> int:
         return _told(command, f"not enough memory. {error}")
     except OSError as error:
         if error.filename is None:
-            _drop_output()
+            _drop(sys.stdout)
         return _told(command, f"{error.filename or 'output'}: {error.strerror or error}")
 
 
 def remark(text: str, quiet: bool = False) -> None:
-    """Says something that isn't a result."""
-    if not quiet:
+    """Says something that isn't a result. If it can't be said, the work goes on."""
+    if quiet:
+        return
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
 
 
 def _told(command: str, message: str, code: int = FAILED) -> int:
-    with suppress(OSError):
-        remark(f"tinygrad_rnn {command}: {' '.join(message.split())}")
+    remark(f"tinygrad_rnn {command}: {' '.join(message.split())}")
     return code
 
 
-def _drop_output() -> None:
-    """Leads stdout nowhere: what it still holds would fail again when Python ends."""
+def _drop(stream: Any) -> None:
+    """Leads a stream nowhere: what it still holds would fail again when Python ends."""
     with suppress(OSError, ValueError):
-        handle: Any = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(handle, sys.stdout.fileno())
+        number = stream.fileno()
+        handle = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(handle, number)
         os.close(handle)

@@ -13,7 +13,7 @@ import numpy as np
 from ..data import Vocabulary
 from ..train import stream
 from .folder import Folder
-from .options import at_least, between, number
+from .options import at_least, between, name, number
 
 
 def add_to(commands: Any) -> None:
@@ -23,7 +23,9 @@ def add_to(commands: Any) -> None:
         help="have a model write",
         description="Writes what the model would write after the prompt, symbol by symbol.",
     )
-    made.add_argument("model", metavar="MODEL", help="folder of a model that was trained")
+    made.add_argument(
+        "model", type=name, metavar="MODEL", help="folder of a model that was trained"
+    )
     made.add_argument(
         "--prompt", default="\n", metavar="TEXT", help="what is read first (default: a line's end)"
     )

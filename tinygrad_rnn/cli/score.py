@@ -14,7 +14,7 @@ from ..data import TextFile, Windows
 from ..train import evaluate
 from .folder import Folder, Trained
 from .model import loss
-from .options import add_encoding
+from .options import add_encoding, name
 from .running import CommandError
 from .texts import SINGULAR, counts, encoded, opened, told_bits
 
@@ -29,8 +29,10 @@ def add_to(commands: Any) -> None:
         description="Bits per symbol and perplexity of a text, read from its beginning to its end. "
         "The first symbol is only read: nothing comes before it.",
     )
-    made.add_argument("model", metavar="MODEL", help="folder of a model that was trained")
-    made.add_argument("text", metavar="TEXT", help="a file, or - for what comes in")
+    made.add_argument(
+        "model", type=name, metavar="MODEL", help="folder of a model that was trained"
+    )
+    made.add_argument("text", type=name, metavar="TEXT", help="a file, or - for what comes in")
     add_encoding(made)
     made.set_defaults(run=run)
 

@@ -54,6 +54,8 @@ def opened(path: str, encoding: str) -> Iterator[TextFile]:
 
 def _copy(path: str, to: BinaryIO) -> None:
     if path == "-":
+        if sys.stdin is None:
+            raise CommandError("stdin is closed: there is no text to read from it")
         shutil.copyfileobj(sys.stdin.buffer, to)
     else:
         with open(path, "rb") as pipe:

@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import math
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ import numpy as np
 from ..data import TextFile, Vocabulary, Windows, batchify
 from ..data.vocabulary import KINDS
 from ..optim import Adam
-from ..train import History, fit
-from .folder import Folder, Trained
+from ..train import History, Watcher, fit
+from .folder import SETTINGS, Folder, Trained
 from .model import CELLS, Architecture, LanguageModel, loss
-from .options import add_encoding, at_least, between, number
+from .options import add_encoding, at_least, between, name, number
 from .running import INTERRUPTED, CommandError, remark
 from .texts import (
     SINGULAR,
@@ -33,14 +34,8 @@ from .texts import (
 )
 
 _EVERY = 100  # steps from one measurement, and checkpoint, to the next
-_FIRST = 5  # steps before anybody knows how long one takes
 _EPOCHS = 10
 _CLIP_NORM = 1.0
-# What must be equal for a run to go on; how long it goes is for each call to say.
-_KEPT = (
-    "kind", "encoding", "least", "most", "cell", "embedding", "hidden", "layers", "dropout",
-    "batch", "seq_len", "lr", "validation", "seed",
-)  # fmt: skip
 
 
 def add_to(commands: Any) -> None:
@@ -52,8 +47,10 @@ def add_to(commands: Any) -> None:
         "the step that is running; the same command goes on from there.",
     )
     positive = between(0, math.inf)
-    made.add_argument("text", metavar="TEXT", help="a file, or - for what comes in")
-    made.add_argument("--out", required=True, metavar="MODEL", help="folder for the model")
+    made.add_argument("text", type=name, metavar="TEXT", help="a file, or - for what comes in")
+    made.add_argument(
+        "--out", type=name, required=True, metavar="MODEL", help="folder for the model"
+    )
     made.add_argument("--kind", choices=KINDS, default=KINDS[0],
                       help=f"what the symbols are (default: {KINDS[0]})")  # fmt: skip
     add_encoding(made)
@@ -85,21 +82,24 @@ def add_to(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and prints how well the model predicts."""
     folder = Folder(args.out)
-    folder.make()
+    folder.check()
     with opened(args.text, args.encoding) as text:
-        settings = {name: getattr(args, name) for name in _KEPT} | {"sha256": _digest(text)}
+        folder.check_apart(args.text)
+        settings = {**vars(args), "sha256": _digest(text)}
+        settings = {name: settings[name] for name in SETTINGS}
         if args.resume:
             _check_same(folder, settings)
+        folder.make()
         material: Material | None = None
         try:
             material = _material(args, text, folder)
-            if not args.resume or folder.begun_with() is None:
+            trained = _new(args, material)
+            if not args.resume or not folder.checkpoint.exists():
                 folder.begin(settings)
-            return _train(args, folder, material)
+            return _train(args, folder, trained, material)
         finally:
             material = None  # Windows removes no file that is mapped
-            with suppress(OSError):
-                folder.ids.unlink(missing_ok=True)
+            folder.clear()
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ def _material(args: argparse.Namespace, text: TextFile, folder: Folder) -> Mater
         )
     if args.validation and total - training < 2:
         raise CommandError(
-            f"{args.text} has {shown}, too few to hold {args.validation:.0%} of them back: give a "
-            "larger --validation, or --validation 0"
+            f"{args.text} has {shown}, too few to hold {100 * args.validation:g}% of them back: "
+            "give a larger --validation, or --validation 0"
         )
     vocabulary = _vocabulary(args, text, training)
     ids = encoded(text, vocabulary, folder.ids)
@@ -170,26 +170,42 @@ def _vocabulary(args: argparse.Namespace, text: TextFile, training: int) -> Voca
         ) from None
 
 
-def _train(args: argparse.Namespace, folder: Folder, material: Material) -> int:
+class Clock(Watcher):
+    """Ends a training after so many seconds of steps."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    def begin_step(self, step: int) -> None:
+        self.begin = time.perf_counter()
+
+    def end_step(self, step: int, values: Mapping[str, float]) -> bool:
+        self.left -= time.perf_counter() - self.begin
+        return self.left <= 0
+
+
+def _train(args: argparse.Namespace, folder: Folder, trained: Trained, material: Material) -> int:
     """Trains stretch by stretch; after each, there is a checkpoint and a model."""
     total, limit = _end(args, len(material.data))
     step, seconds = folder.progress() if args.resume else (0, 0.0)
     if step:
         remark(f"going on after step {step:,}", args.quiet)
-    trained = _new(args, material)
     optimiser = Adam(trained.model.parameters(), lr=args.lr)
     while True:
-        stop = _next_stop(step, seconds, total, limit)
-        history = _fit(args, folder, material, trained.model, optimiser, stop)
-        folder.save(trained)
-        step, seconds = int(history["steps"][-1]), float(history["seconds"][-1])
-        _tell(history, total, args.quiet)
+        stop = min(_EVERY * (step // _EVERY + 1), total) if seconds < limit else step
+        clock = Clock(limit - seconds)
+        history = _fit(args, folder, material, trained.model, optimiser, stop, clock)
+        if history.rows:  # there are none if Ctrl-C came before the first step
+            folder.save(trained)
+            step, seconds = int(history["steps"][-1]), float(history["seconds"][-1])
+            _tell(history, total, args.quiet)
+        if history.interrupted:
+            without = "" if args.resume else ", without --no-resume,"
+            remark(f"stopped after step {step:,}; the same command{without} goes on from there")
+            return INTERRUPTED
         if step >= total or seconds >= limit:
             _print_result(args, history, material)
             return 0
-        if history.interrupted:
-            remark(f"stopped after step {step:,}; the same command goes on from there")
-            return INTERRUPTED
 
 
 def _fit(
@@ -199,8 +215,9 @@ def _fit(
     model: LanguageModel,
     optimiser: Adam,
     stop: int,
+    clock: Clock,
 ) -> History:
-    """Trains up to a step, from where the checkpoint stands."""
+    """Trains up to a step, or the end of the time, from where the checkpoint stands."""
     try:
         return fit(
             model,
@@ -209,8 +226,10 @@ def _fit(
             material.data,
             steps=stop,
             validation=material.validation,
+            validate_every=_EVERY,
             clip_norm=_CLIP_NORM,
             checkpoint=folder.checkpoint,
+            watchers=[clock],
             progress=False,
             seed=args.seed,
         )
@@ -228,19 +247,6 @@ def _end(args: argparse.Namespace, windows: int) -> tuple[int, float]:
     if epochs:
         known.append(epochs * windows)
     return min(known, default=sys.maxsize), 60 * args.minutes if args.minutes else math.inf
-
-
-def _next_stop(step: int, seconds: float, total: int, limit: float) -> int:
-    """The step after which to measure next.
-
-    >>> _next_stop(120, 3.0, total=1000, limit=math.inf), _next_stop(120, 3.0, 1000, limit=4.0)
-    (200, 160)
-    """
-    stop = min(_EVERY * (step // _EVERY + 1), total)
-    if limit < math.inf:
-        room = math.ceil((limit - seconds) * step / seconds) if seconds else _FIRST
-        stop = min(stop, step + max(room, 0))
-    return max(stop, 1)
 
 
 def _new(args: argparse.Namespace, material: Material) -> Trained:
@@ -292,12 +298,15 @@ def _digest(text: TextFile) -> str:
 
 
 def _check_same(folder: Folder, settings: dict[str, Any]) -> None:
-    """Raises CommandError if the folder has another training in it, or a model without one."""
+    """Raises CommandError if the folder has another training in it, or a model without one.
+    Settings alone are of a run that came to nothing."""
     before = folder.begun_with()
-    if before is None:
+    if before is None or not folder.checkpoint.exists():
         if folder.model.exists():
+            missing = (folder.settings if before is None else folder.checkpoint).name
             raise CommandError(
-                f"{folder.path} has a model, and nothing to go on with; --no-resume replaces it"
+                f"{folder.path} has a model, and no {missing} to go on with; --no-resume replaces "
+                "it"
             )
         return
     differing = [name for name in settings if before.get(name) != settings[name]]

@@ -144,14 +144,14 @@ def whole_words(pieces: Iterable[str]) -> Iterator[str]:
     >>> list(whole_words(["to b", "e or", " no", "t"]))
     ['to ', 'be ', 'or ', 'not']
     """
-    begun = ""
+    begun: list[str] = []  # of a word, which has no end yet
     for piece in pieces:
-        text = begun + piece
-        cut = len(text)
-        while cut and not text[cut - 1].isspace():
+        cut = len(piece)
+        while cut and not piece[cut - 1].isspace():
             cut -= 1
-        begun = text[cut:]
         if cut:
-            yield text[:cut]
-    if begun:
-        yield begun
+            yield "".join(begun) + piece[:cut]
+            begun.clear()
+        begun.append(piece[cut:])
+    if rest := "".join(begun):
+        yield rest
