@@ -11,7 +11,7 @@ from .steps import innermost_step
 
 G = TypeVar("G", bound=GraphData)
 
-_VIEWS = ("getitem", "reshape", "split", "swapaxes", "transpose")
+_VIEWS = ("getitem", "reshape", "split", "swapaxes", "transpose", "unstack")
 _PLACES = re.compile(r"\[[\d:, -]+\]")  # what getitem takes, if it isn't an array
 
 

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ....core.random import generator
+from ....ops import unstack
 from ....ops.regularisation import dropout_mask
 from ....rnn import cells
 from ....rnn.loop import arrays_suffice
@@ -334,5 +335,5 @@ class GRUCell(RecurrentCell):
     def turned(self) -> list[Any]:
         weights = [*super().turned(), None]
         if self.bias is not None and self.reset_after:
-            weights[2:] = self.bias[0], self.bias[1]
+            weights[2:] = unstack(self.bias)
         return weights
