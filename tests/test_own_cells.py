@@ -938,3 +938,21 @@ def test_a_result_that_nothing_with_a_gradient_reaches_requires_none(part: int):
     for fold in (True, False):
         _, parts = tg.rnn.scan(cell, x, (h, c), fold=fold)
         assert [p.requires_grad for p in parts] == [part == 1, part == 0]
+
+
+def test_the_exact_gelu_runs_as_a_program():
+    rng = np.random.default_rng(0)
+    U, W = (tg.Tensor(rng.normal(size=s) * 0.4, requires_grad=True) for s in ((5, 3), (5, 5)))
+    xs, weights = rng.normal(size=(7, 2, 3)), rng.normal(size=(7, 2, 5))
+
+    def cell(x, h):
+        return tg.gelu(np.matmul(x, U.T) + np.matmul(h, W.T))
+
+    found = []
+    for fold in (True, False):
+        U.grad = W.grad = None
+        ys, _ = tg.rnn.scan(cell, xs, np.zeros((2, 5)), fold=fold)  # a notice would be an error
+        (ys * weights).sum().backward()
+        found.append((ys.data, U.grad.data, W.grad.data))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, 1e-12, 1e-13)

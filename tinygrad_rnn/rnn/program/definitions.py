@@ -12,7 +12,7 @@ from typing import Any
 from ...core.primitive import Primitive, registry
 from .notation import CALLED, NotWritable
 
-_KNOWN = frozenset({"np", "zip", "range", "bool"})
+_KNOWN = frozenset({"np", "zip", "range", "bool", "float"})
 
 
 def with_definitions(source: str) -> str:
