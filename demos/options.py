@@ -11,9 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinygrad_rnn.cli.options import at_least, between, number
+
+__all__ = [
+    "MISSING", "at_least", "heading", "keep", "make_folder", "number", "parser", "positive", "read",
+    "run",
+]  # fmt: skip
+
 BROKEN_PIPE = 128 + 13  # the exit code of a program that SIGPIPE has ended
 
 MISSING = '{}. The demos need a few more packages: pip install -e ".[demo]"'
+
+
+positive = between(0, math.inf)
 
 
 def parser(script: str, description: str | None) -> argparse.ArgumentParser:
@@ -28,39 +38,6 @@ def parser(script: str, description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=folder, metavar="DIR",
                       help=f"where to put what is made (default: {folder})")  # fmt: skip
     return made
-
-
-def number(made: Any, flag: str, kind: Any, default: Any, what: str) -> None:
-    """Adds an option that takes a number."""
-    made.add_argument(
-        flag, type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
-    )
-
-
-def at_least(smallest: int) -> Callable[[str], int]:
-    """A type for argparse: a whole number, not below `smallest`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = smallest - 1
-        if value < smallest:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {smallest} on")
-        return value
-
-    return convert
-
-
-def positive(text: str) -> float:
-    """A type for argparse: a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
 
 
 def read(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module import Module, accepted_arguments
 from .. import regularizers
 from ..config import float_name
-from ..configs import keep_class, to_config
+from ..configs import from_config, keep_class, to_config
 from ..naming import next_name
 from .calls import Calls
 from .inputs import noting_the_shape
@@ -127,11 +127,17 @@ class Layer(Calls):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """A layer made from what `get_config` gave; its weights are new.
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """A layer made from what `get_config` gave, with the layers inside; its weights are new.
 
         Options of Keras' that aren't here are left out where they are None or False.
+
+        Args:
+            custom_objects: classes and functions of one's own, by name.
         """
+        config = from_config(config, custom_objects)
         known = accepted_arguments(cls)
         used = {
             name: value

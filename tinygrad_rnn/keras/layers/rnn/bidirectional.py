@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
 from ....ops import concatenate, flip
-from ...configs import from_config, object_config, object_from
+from ...configs import object_config, object_from
 from ..arguments import one_of
 from ..layer import Layer
 
@@ -165,17 +165,6 @@ class Bidirectional(Layer):
         if self.merge_mode is None:
             return (output, output, *states)
         return (output, *states) if states else output
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
-        """A layer made from what `get_config` gave, with its layers.
-
-        Args:
-            custom_objects: classes of one's own, by name.
-        """
-        return super().from_config(from_config(config, custom_objects))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

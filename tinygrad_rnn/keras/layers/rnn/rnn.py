@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ....core.errors import ShapeError
 from ....ops import flip, swapaxes
 from ....tensor import Tensor, as_tensor, asarray
-from ...configs import from_config
 from ..layer import Layer
 from .running import Step, held_over, make_inner_weights, output_size, run
 from .stacked import StackedRNNCells, check_cell, initial_state
@@ -186,17 +185,6 @@ class RNN(Layer):
                 f"{steps[::-1]}. Received: {values.shape}"
             )
         return None if values.all() else values.T.copy()
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
-        """A layer made from what `get_config` gave, with its cell.
-
-        Args:
-            custom_objects: classes of one's own, by name.
-        """
-        return super().from_config(from_config(config, custom_objects))
 
     def compute_mask(self, inputs: Any, mask: Any) -> Any:
         first = mask[0] if isinstance(mask, (list, tuple)) else mask

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ....tensor import Tensor
-from ...configs import from_config
 from ..layer import Layer
 
 
@@ -60,13 +59,6 @@ class StackedRNNCells(Layer):
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """The initial states of each cell."""
         return [initial_state(cell, batch_size, self.dtype) for cell in self.cells]
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
-        """The cells made from what `get_config` gave."""
-        return super().from_config(from_config(config, custom_objects))
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         """One step of every cell: x (N, I) and the states of each cell."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ....core.errors import ShapeError
 from ....ops import reshape, stack
-from ...configs import from_config
 from ..layer import Layer
 
 
@@ -99,17 +97,6 @@ class TimeDistributed(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         inner = self.layer.compute_output_shape(self._step(input_shape))
         return (input_shape[0], input_shape[1], *inner[1:])
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Any:
-        """A layer made from what `get_config` gave, with the layer inside.
-
-        Args:
-            custom_objects: classes of one's own, by name.
-        """
-        return super().from_config(from_config(config, custom_objects))
 
     def _step(self, input_shape: Any) -> tuple[Any, ...]:
         if len(input_shape) < 3:
