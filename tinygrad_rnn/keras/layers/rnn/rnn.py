@@ -9,8 +9,8 @@ from ....core.errors import ShapeError
 from ....ops import flip, swapaxes
 from ....tensor import Tensor, as_tensor, asarray
 from ..layer import Layer
-from .running import Step, held_over, make_inner_weights, output_size, run
-from .stacked import StackedRNNCells, check_cell, initial_state
+from .running import Step, held_over, make_inner_weights, run
+from .stacked import StackedRNNCells, check_cell, initial_state, output_size
 
 
 class RNN(Layer):

@@ -14,7 +14,7 @@ from ....rnn.states import parts_of
 from ....tensor import Tensor
 from ..layer import Layer
 from .cells import RecurrentCell
-from .stacked import StackedRNNCells, initial_state, listed, step_of
+from .stacked import StackedRNNCells, initial_state, listed, output_size, step_of
 
 
 def run(
@@ -94,15 +94,6 @@ def _run_step(
     before = Tensor(np.zeros((xs.shape[1], size), xs.dtype))
     ys, (_, *final) = scan(step, xs, (before, *states), reverse, mask=mask)
     return ys, final
-
-
-def output_size(cell: Any) -> int:
-    """The number of features that a cell puts out."""
-    size = getattr(cell, "output_size", None)
-    if size is None:
-        sizes = cell.state_size
-        size = sizes[0] if isinstance(sizes, (list, tuple)) else sizes
-    return int(size)
 
 
 def held_over(ys: Any, mask: np.ndarray, reverse: bool, last: bool) -> Any:

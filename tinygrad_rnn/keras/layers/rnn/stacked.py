@@ -37,13 +37,9 @@ class StackedRNNCells(Layer):
         return [cell.state_size for cell in self.cells]
 
     @property
-    def output_size(self) -> Any:
+    def output_size(self) -> int:
         """That of the last cell."""
-        last = self.cells[-1]
-        if getattr(last, "output_size", None) is not None:
-            return last.output_size
-        size = last.state_size
-        return size[0] if isinstance(size, (list, tuple)) else size
+        return output_size(self.cells[-1])
 
     def build(self, input_shape: Any) -> None:
         shape = tuple(input_shape)
@@ -51,10 +47,7 @@ class StackedRNNCells(Layer):
             if isinstance(cell, Layer) and not cell.built:
                 cell.build(shape)
                 cell.built = True
-            size = getattr(cell, "output_size", None)
-            if size is None:
-                size = cell.state_size
-            shape = (shape[0], size[0] if isinstance(size, (list, tuple)) else size)
+            shape = (shape[0], output_size(cell))
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """The initial states of each cell."""
@@ -68,6 +61,15 @@ class StackedRNNCells(Layer):
             state = listed(state)
             new.append(state if isinstance(own, (list, tuple)) else state[0])
         return inputs, new
+
+
+def output_size(cell: Any) -> int:
+    """The number of features that a cell puts out."""
+    size = getattr(cell, "output_size", None)
+    if size is None:
+        sizes = cell.state_size
+        size = sizes[0] if isinstance(sizes, (list, tuple)) else sizes
+    return int(size)
 
 
 def check_cell(cell: Any) -> None:
